@@ -1,0 +1,220 @@
+"""One job is one document: source, mask, output, frames, parameters. The same in the protocol, on disk and on the command line.
+
+    source  { path, first = 0, count, indices }
+    mask    { path, first, count, indices, channel = "luma" | "alpha", invert, at, transform }
+            or { rectangle = [x, y, w, h], at, count }, or a list of such parts, which are united
+    output  { path, format }
+    frames  [first, last]
+    params  { preset, NAME = VALUE, ... }
+
+Frame numbers. A *clip frame* is an index into a file, from 0. A *job frame* is an index into the job's
+source, from 0: job frame k shows clip frame `indices[k]` (or `first + k`). `frames` and `at` are job
+frames, both ends included; the output has one picture for each job frame of `frames`.
+
+`indices` is how a host says held, repeated, skipped and reversed frames. A mask part without `at`,
+`count` and `indices` has to be as long as the source or be a single picture, which then holds for every
+frame; a part with any of them covers just its own range, and the frames outside are not masked by it.
+
+`transform` = [a, b, c, d, e, f] says where a source pixel lies in the mask's picture:
+x' = a x + b y + c, y' = d x + e y + f, in pixels with integer coordinates at pixel centres.
+"""
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Mapping
+
+from . import effect
+from .errors import BadClip, BadParameter
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """A run of frames of a file, an image pattern or a folder. `count` None: to the end."""
+
+    path: Path
+    first: int = 0
+    count: int | None = None
+    indices: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class MaskPart:
+    """One matte. Exactly one of `clip` and `rectangle` is set."""
+
+    clip: ClipSpec | None = None
+    rectangle: tuple[float, float, float, float] | None = None
+    channel: str = "luma"
+    invert: bool = False
+    at: int | None = None
+    count: int | None = None
+    transform: tuple[float, ...] | None = None
+
+    @property
+    def placed(self) -> bool:
+        """Whether the part says itself which job frames it covers."""
+        clip = self.clip
+        return self.at is not None or self.count is not None or bool(clip and (clip.count is not None or clip.indices is not None))
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    path: Path
+    format: str
+
+
+@dataclass(frozen=True)
+class Job:
+    source: ClipSpec
+    mask: tuple[MaskPart, ...]
+    output: OutputSpec
+    frames: tuple[int, int] | None = None
+    params: Mapping[str, effect.Value] = field(default_factory=effect.resolve)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], base: Path | None = None) -> Job:
+        """A validated job. Relative paths count from `base`. Raises `BadParameter` or `BadClip`; opens no media."""
+        top = _table(document, "job", {"source", "mask", "output", "frames", "params"}, {"source", "mask", "output"})
+        base = base or Path.cwd()
+        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices"}, {"path"}), "source", base)
+        parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
+        if not parts:
+            raise BadParameter("mask is an empty list: give at least one matte.")
+        params = top.get("params") or {}
+        if not isinstance(params, Mapping):
+            raise BadParameter("params has to be a table of parameter names and values.")
+        return cls(
+            source=source,
+            mask=tuple(_mask_part(part, base) for part in parts),
+            output=_output(top["output"], base),
+            frames=_range(top.get("frames")),
+            params=effect.resolve(params),
+        )
+
+    @classmethod
+    def from_file(cls, path: Path) -> Job:
+        """Reads a `.toml` or `.json` job; relative paths count from the file's folder."""
+        try:
+            text = path.read_text("utf-8")
+            document = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+        except OSError as error:
+            raise BadClip(f"{path} cannot be read: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:
+            raise BadParameter(f"{path} is not a job document: {error}.") from error
+        return cls.from_document(document, path.resolve().parent)
+
+
+def format_of(path: str) -> str:
+    """The output format that a path asks for by its ending; a path without one is a folder of PNG."""
+    suffix = Path(path).suffix.lower()
+    aliases = {".tiff": ".tif"}
+    for name, declared in effect.formats().items():
+        if declared["extension"] == aliases.get(suffix, suffix):
+            return name
+    if suffix == "":
+        return "png"
+    known = ", ".join(f["extension"] for f in effect.formats().values())
+    raise BadParameter(f"{path}: no format writes '{suffix}'; use {known}, or a folder for an image sequence.")
+
+
+def _table(value: Any, name: str, known: set[str], needed: set[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadParameter(f"{name} has to be a table, not {_kind(value)}.")
+    for key in value:
+        if key not in known:
+            raise BadParameter(f"{name} has no field '{key}'; it has {', '.join(sorted(known))}.")
+    for key in sorted(needed):
+        if key not in value:
+            raise BadParameter(f"{name} needs the field '{key}'.")
+    return value
+
+
+def _kind(value: Any) -> str:
+    return {type(None): "nothing", list: "a list", str: "text", bool: "true or false"}.get(type(value), "a number")
+
+
+def _path(value: Any, name: str, base: Path) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise BadParameter(f"{name}.path has to be a file name, not {value!r}.")
+    return base / Path(value)
+
+
+def _whole(value: Any, name: str, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise BadParameter(f"{name} cannot be {value!r}: it is a whole number, {low} or more.")
+    return value
+
+
+def _numbers(value: Any, name: str, size: int) -> tuple[float, ...]:
+    good = isinstance(value, (list, tuple)) and len(value) == size
+    if not good or any(isinstance(v, bool) or not isinstance(v, (int, float)) or abs(v) > 1e9 or v != v for v in value):
+        raise BadParameter(f"{name} has to be a list of {size} numbers, not {value!r}.")
+    return tuple(float(v) for v in value)
+
+
+def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
+    indices = table.get("indices")
+    if indices is not None:
+        if not isinstance(indices, (list, tuple)) or not indices:
+            raise BadParameter(f"{name}.indices has to be a list of clip frames.")
+        indices = tuple(_whole(v, f"{name}.indices", 0) for v in indices)
+    count = table.get("count")
+    return ClipSpec(
+        path=_path(table["path"], name, base),
+        first=_whole(table.get("first", 0), f"{name}.first", 0),
+        count=None if count is None else _whole(count, f"{name}.count", 1),
+        indices=indices,
+    )
+
+
+def _mask_part(value: Any, base: Path) -> MaskPart:
+    at_and_count = {"at", "count"}
+    clip_fields = {"path", "first", "indices", "channel", "invert", "transform"}
+    table = _table(value, "mask", {"rectangle"} | at_and_count | clip_fields, set())
+    if ("path" in table) == ("rectangle" in table):
+        raise BadParameter("mask needs either a path or a rectangle.")
+    at = None if table.get("at") is None else _whole(table["at"], "mask.at", 0)
+    count = None if table.get("count") is None else _whole(table["count"], "mask.count", 1)
+    if "rectangle" in table:
+        _table(table, "a rectangle mask", {"rectangle", "invert"} | at_and_count, set())
+        rectangle = _numbers(table["rectangle"], "mask.rectangle", 4)
+        if rectangle[2] <= 0 or rectangle[3] <= 0:
+            raise BadParameter(f"mask.rectangle {list(table['rectangle'])} has no area: it is x, y, width, height in pixels.")
+        return MaskPart(rectangle=rectangle, invert=bool(table.get("invert", False)), at=at, count=count)
+    channel = table.get("channel", "luma")
+    if channel not in ("luma", "alpha"):
+        raise BadParameter(f"mask.channel cannot be {channel!r}: it is luma or alpha.")
+    invert = table.get("invert", False)
+    if not isinstance(invert, bool):
+        raise BadParameter(f"mask.invert cannot be {invert!r}: say true or false.")
+    transform = table.get("transform")
+    return MaskPart(
+        clip=_clip(table, "mask", base),
+        channel=channel,
+        invert=invert,
+        at=at,
+        count=count,
+        transform=None if transform is None else _numbers(transform, "mask.transform", 6),
+    )
+
+
+def _output(value: Any, base: Path) -> OutputSpec:
+    table = _table(value, "output", {"path", "format"}, {"path"})
+    path = _path(table["path"], "output", base)
+    name = table.get("format") or format_of(str(table["path"]))
+    if name not in effect.formats():
+        raise BadParameter(f"output.format cannot be {name!r}: choose one of {', '.join(effect.formats())}.")
+    return OutputSpec(path, name)
+
+
+def _range(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise BadParameter(f"frames has to be [first, last], not {value!r}.")
+    first, last = (_whole(v, "frames", 0) for v in value)
+    if last < first:
+        raise BadParameter(f"frames [{first}, {last}] ends before it begins.")
+    return first, last
