@@ -1,0 +1,125 @@
+"""Carried pixels into one picture: candidates weighed, joined in the gradient domain (paper, section 3.3)."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..poisson import bounding_box, interpolate, solve
+
+#: Taps around a sample that its colour and its four one-pixel differences need: a 4 x 4 block without its corners.
+_TAPS = [(dy, dx) for dy in range(-1, 3) for dx in range(-1, 3) if not (dy in (-1, 2) and dx in (-1, 2))]
+_COLOUR, _RIGHT, _LEFT, _DOWN, _UP = (slice(3 * i, 3 * i + 3) for i in range(5))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Somewhere that N hole pixels could come from.
+
+    pixels  flat indices of the hole pixels
+    frame   index into the stack that is sampled
+    x, y    position in it, pixels
+    weight  > 0, relative to the other candidates of the same pixel
+    """
+
+    pixels: np.ndarray
+    frame: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+
+def weight_of(distance: np.ndarray, drift: np.ndarray, consistency: float) -> np.ndarray:
+    """Inverse temporal distance (the paper's blend), taken down for what drifts by more than `consistency` pixels.
+
+    Nothing is rejected: a doubtful candidate loses to a good one and still serves where it is the only one.
+    """
+    return (1 / (distance * (1 + (drift / consistency) ** 2))).astype(np.float32)
+
+
+class Canvas:
+    """One frame's hole being filled. Candidates are added, then `finish` makes the picture."""
+
+    def __init__(self, picture: np.ndarray, hole: np.ndarray):
+        """picture (H, W, 3), any numeric type; hole (H, W) bool."""
+        self.picture, self.hole = picture, hole
+        self.box = bounding_box(hole, 1)
+        self._place = np.full(hole.size, -1, np.int64)
+        pixels = np.flatnonzero(hole)
+        self._place[pixels] = np.arange(pixels.size)
+        self._pixels = pixels
+        self._sum = np.zeros((pixels.size, 15), np.float32)
+        self._weight = np.zeros(pixels.size, np.float32)
+
+    def add(self, stack: np.ndarray, candidate: Candidate) -> None:
+        """Samples `stack` (T, H, W, 3) at the candidate's positions."""
+        if candidate.pixels.size == 0:
+            return
+        place = self._place[candidate.pixels]
+        self._sum[place] += _samples(stack, candidate) * candidate.weight[:, None]
+        self._weight[place] += candidate.weight
+
+    def missing(self) -> np.ndarray:
+        """(H, W) bool: hole pixels without any candidate."""
+        out = np.zeros(self.hole.size, bool)
+        out[self._pixels[self._weight == 0]] = True
+        return out.reshape(self.hole.shape)
+
+    def finish(self, gradient: bool) -> np.ndarray:
+        """(H, W, 3) float32: the picture with its hole filled; what has no candidate continues its surroundings."""
+        h, w = self.hole.shape
+        has = self._weight > 0
+        means = self._sum[has] / self._weight[has, None]
+        seen = np.zeros(h * w, bool)
+        seen[self._pixels[has]] = True
+        guide = np.zeros((h * w, 15), np.float32)
+        guide[self._pixels[has]] = means
+        seen, guide = seen.reshape(h, w), guide.reshape(h, w, 15)
+        out = self.picture.astype(np.float32)
+        out[seen] = guide[seen][:, _COLOUR]
+        rest = self.hole & ~seen
+        if rest.any():
+            out = interpolate(out, rest)
+        if gradient and has.any():
+            box = self.box
+            out[box] = solve(out[box], self.hole[box], _divergence(guide[box], seen[box]), cycles=4)
+        return out
+
+
+def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
+    """(N, 15): colour, and the differences to the right, from the left, down, from above, at each position."""
+    _, h, w, _ = stack.shape
+    x, y = candidate.x, candidate.y
+    x0 = np.clip(np.floor(x).astype(np.int64), 1, max(w - 3, 1))
+    y0 = np.clip(np.floor(y).astype(np.int64), 1, max(h - 3, 1))
+    fx = np.clip(x - x0, 0, 1).astype(np.float32)[:, None]
+    fy = np.clip(y - y0, 0, 1).astype(np.float32)[:, None]
+    flat = stack.reshape(-1, 3)
+    base = (candidate.frame.astype(np.int64) * h + y0) * w + x0
+    tap = {(dy, dx): flat[base + (dy * w + dx)].astype(np.float32) for dy, dx in _TAPS}
+
+    def at(dy: int, dx: int) -> np.ndarray:
+        top = tap[dy, dx] + (tap[dy, dx + 1] - tap[dy, dx]) * fx
+        bottom = tap[dy + 1, dx] + (tap[dy + 1, dx + 1] - tap[dy + 1, dx]) * fx
+        return top + (bottom - top) * fy
+
+    centre = at(0, 0)
+    return np.concatenate([centre, at(0, 1) - centre, centre - at(0, -1), at(1, 0) - centre, centre - at(-1, 0)], 1)
+
+
+def _divergence(guide: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Divergence (H, W, 3) of the carried differences. Both ends of an edge share one value, or brightness would not
+    be conserved and large holes would drift."""
+    share = seen[..., None].astype(np.float32)
+
+    def edge(one: np.ndarray, other: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return (one * a + other * b) / np.maximum(a + b, 1)
+
+    right = edge(guide[:, :-1, _RIGHT], guide[:, 1:, _LEFT], share[:, :-1], share[:, 1:])
+    down = edge(guide[:-1, :, _DOWN], guide[1:, :, _UP], share[:-1], share[1:])
+    out = np.zeros(seen.shape + (3,), np.float32)
+    out[:, :-1] += right
+    out[:, 1:] -= right
+    out[:-1] += down
+    out[1:] -= down
+    return out
