@@ -45,8 +45,10 @@ def resolve(given: Mapping[str, Any] | None = None) -> dict[str, Value]:
     `given` may hold `preset` beside parameter names. Raises `BadParameter` naming the offending one.
     """
     given = dict(given or {})
-    preset = given.pop("preset", None) or descriptor()["effect"]["default_preset"]
-    if preset not in presets():
+    preset = given.pop("preset", None)
+    if preset is None:
+        preset = descriptor()["effect"]["default_preset"]
+    if not isinstance(preset, str) or preset not in presets():
         raise BadParameter(f"There is no preset '{preset}': choose one of {', '.join(presets())}.")
     declared = parameters()
     values = {name: p["default"] for name, p in declared.items()} | presets()[preset]["values"]
@@ -87,7 +89,7 @@ def _number(declaration: Mapping[str, Any], value: Any) -> int | float:
     whole = declaration["type"] == "Int"
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number) or (whole and number != int(number)):
         raise BadParameter(f"{name} cannot be '{value}': it is {'a whole number' if whole else 'a number'} from {low} to {high}.")

@@ -3,6 +3,9 @@
 The text of an exception is one sentence for the person at the screen: it names the file, strip or
 value and says what to do. Hosts show it as it is.
 """
+from __future__ import annotations
+
+import errno
 
 
 class FlowInpaintError(Exception):
@@ -13,6 +16,10 @@ class FlowInpaintError(Exception):
 
     status = "Failed"
     exit_code = 1
+
+    def __str__(self) -> str:
+        # File names and what libraries say may hold line breaks; the sentence stays one line.
+        return " ".join(super().__str__().splitlines())
 
 
 class Failed(FlowInpaintError):
@@ -50,3 +57,22 @@ class Aborted(FlowInpaintError):
 
     status = "Aborted"
     exit_code = 130
+
+
+def explained(error: BaseException) -> FlowInpaintError:
+    """`error` itself when it is ours, else the status and the sentence for what nobody foresaw."""
+    if isinstance(error, FlowInpaintError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Aborted("Stopped.")
+    if isinstance(error, MemoryError) or _is_opencv_out_of_memory(error):
+        return OutOfMemory("There is not enough memory for this job: close other programs, or do fewer frames at a time.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failed("The disk is full: free some space, or choose another place for the output.")
+    what = f"{type(error).__name__}: {error}".rstrip(".: \n")
+    return Failed(f"Something went wrong inside Flow Inpaint ({what}): please report it.")
+
+
+def _is_opencv_out_of_memory(error: BaseException) -> bool:
+    # By name, because importing OpenCV takes longer than everything else here; -4 is its StsNoMem.
+    return type(error).__module__.startswith("cv2") and getattr(error, "code", None) == -4

@@ -21,6 +21,7 @@ x' = a x + b y + c, y' = d x + e y + f, in pixels with integer coordinates at pi
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,14 +97,18 @@ class Job:
     @classmethod
     def from_file(cls, path: Path) -> Job:
         """Reads a `.toml` or `.json` job; relative paths count from the file's folder."""
-        try:
-            text = path.read_text("utf-8")
-            document = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
-        except OSError as error:
-            raise BadClip(f"{path} cannot be read: {error.strerror}.") from error
-        except (ValueError, RecursionError) as error:
-            raise BadParameter(f"{path} is not a job document: {error}.") from error
-        return cls.from_document(document, path.resolve().parent)
+        return cls.from_document(read_document(path), path.resolve().parent)
+
+
+def read_document(path: Path) -> Any:
+    """What a `.toml` or `.json` file says, unchecked. Raises `BadClip` when it cannot be read, `BadParameter` when it is neither."""
+    try:
+        text = path.read_text("utf-8")
+        return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except OSError as error:
+        raise BadClip(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadParameter(f"{path} is not a job document: {str(error).rstrip('.')}.") from error
 
 
 def format_of(path: str) -> str:
@@ -136,9 +141,23 @@ def _kind(value: Any) -> str:
 
 
 def _path(value: Any, name: str, base: Path) -> Path:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str) or not value or "\0" in value or not _nameable(value):
         raise BadParameter(f"{name}.path has to be a file name, not {value!r}.")
     return base / Path(value)
+
+
+def _nameable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _boolean(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadParameter(f"{name} cannot be {value!r}: say true or false.")
+    return value
 
 
 def _whole(value: Any, name: str, low: int) -> int:
@@ -177,18 +196,16 @@ def _mask_part(value: Any, base: Path) -> MaskPart:
         raise BadParameter("mask needs either a path or a rectangle.")
     at = None if table.get("at") is None else _whole(table["at"], "mask.at", 0)
     count = None if table.get("count") is None else _whole(table["count"], "mask.count", 1)
+    invert = _boolean(table.get("invert", False), "mask.invert")
     if "rectangle" in table:
         _table(table, "a rectangle mask", {"rectangle", "invert"} | at_and_count, set())
         rectangle = _numbers(table["rectangle"], "mask.rectangle", 4)
         if rectangle[2] <= 0 or rectangle[3] <= 0:
             raise BadParameter(f"mask.rectangle {list(table['rectangle'])} has no area: it is x, y, width, height in pixels.")
-        return MaskPart(rectangle=rectangle, invert=bool(table.get("invert", False)), at=at, count=count)
+        return MaskPart(rectangle=rectangle, invert=invert, at=at, count=count)
     channel = table.get("channel", "luma")
     if channel not in ("luma", "alpha"):
         raise BadParameter(f"mask.channel cannot be {channel!r}: it is luma or alpha.")
-    invert = table.get("invert", False)
-    if not isinstance(invert, bool):
-        raise BadParameter(f"mask.invert cannot be {invert!r}: say true or false.")
     transform = table.get("transform")
     return MaskPart(
         clip=_clip(table, "mask", base),
@@ -204,7 +221,7 @@ def _output(value: Any, base: Path) -> OutputSpec:
     table = _table(value, "output", {"path", "format"}, {"path"})
     path = _path(table["path"], "output", base)
     name = table.get("format") or format_of(str(table["path"]))
-    if name not in effect.formats():
+    if not isinstance(name, str) or name not in effect.formats():
         raise BadParameter(f"output.format cannot be {name!r}: choose one of {', '.join(effect.formats())}.")
     return OutputSpec(path, name)
 

@@ -24,7 +24,7 @@ def _cross() -> np.ndarray:
 
 def _neighbour_sum(u: np.ndarray) -> np.ndarray:
     # A replicated border makes a pixel its own neighbour beyond the edge: no flow through the image's edge.
-    return cv2.filter2D(u, -1, _cross(), borderType=cv2.BORDER_REPLICATE)
+    return _with_axis(cv2.filter2D(u, -1, _cross(), borderType=cv2.BORDER_REPLICATE))
 
 
 def _residual(u: np.ndarray, f: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -38,7 +38,8 @@ def _residual(u: np.ndarray, f: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def _even(image: np.ndarray) -> np.ndarray:
     h, w = image.shape[:2]
     if h % 2 or w % 2:
-        image = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
+        padded = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
+        return padded.reshape(h + h % 2, w + w % 2, *image.shape[2:])
     return image
 
 
@@ -117,7 +118,7 @@ def first_guess(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
 def _pull(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if min(weight.shape[:2]) <= 1 or (weight > 0).all():
         return weighted / np.maximum(weight, 1e-6)
-    even, even_weight = _even(weighted), _with_axis(_even(weight))
+    even, even_weight = _even(weighted), _even(weight)
     half = (even.shape[1] // 2, even.shape[0] // 2)
     coarse = _pull(
         _with_axis(cv2.resize(even, half, interpolation=cv2.INTER_AREA)),

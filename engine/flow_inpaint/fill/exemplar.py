@@ -6,7 +6,7 @@ components; neighbours pass good matches on, which keeps whole pieces of texture
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -32,7 +32,9 @@ class _Level:
     hidden: list[np.ndarray]
 
 
-def fill(picture: np.ndarray, unknown: np.ndarray, others: Sequence[tuple[np.ndarray, np.ndarray]] = ()) -> np.ndarray:
+def fill(
+    picture: np.ndarray, unknown: np.ndarray, others: Sequence[tuple[np.ndarray, np.ndarray]] = (), pulse: Callable[[], None] = lambda: None
+) -> np.ndarray:
     """`picture` with `unknown` filled from patches of itself and of `others`. See `fill.Fill`.
 
     Deterministic. With no whole patch known anywhere, the surroundings are continued smoothly instead.
@@ -54,7 +56,7 @@ def fill(picture: np.ndarray, unknown: np.ndarray, others: Sequence[tuple[np.nda
             h, w = level.unknown.shape
             larger = cv2.resize(filled, (w, h), interpolation=cv2.INTER_CUBIC)
             guess = np.where(level.unknown[..., None], larger, level.picture)
-        filled, matches = _fill_level(level, guess, matches)
+        filled, matches = _fill_level(level, guess, matches, pulse)
     out[box] = np.where(unknown[box][..., None], filled, out[box])
     return out
 
@@ -80,7 +82,9 @@ def _shrink(picture: np.ndarray, hidden: np.ndarray, size: tuple[int, int]) -> n
     return summed / np.maximum(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), 1e-3)[..., None]
 
 
-def _fill_level(level: _Level, guess: np.ndarray, coarser: _Matches | None) -> tuple[np.ndarray, _Matches | None]:
+def _fill_level(
+    level: _Level, guess: np.ndarray, coarser: _Matches | None, pulse: Callable[[], None]
+) -> tuple[np.ndarray, _Matches | None]:
     h, w = level.unknown.shape
     if min(h, w) <= 2 * _RADIUS:
         return guess, None
@@ -98,6 +102,7 @@ def _fill_level(level: _Level, guess: np.ndarray, coarser: _Matches | None) -> t
     trust = np.float32(1.3) ** -np.minimum(depth[targets], 30)
     first = coarser is None
     for _ in range(_ROUNDS * (3 if first else 1)):
+        pulse()
         matches.improve(book.describe(picture, targets, w), sweeps=4 if first else 1)
         _vote(picture, hole, book.flat, targets, matches, trust, w)
     return picture.reshape(h, w, 3), matches

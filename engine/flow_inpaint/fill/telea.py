@@ -1,7 +1,7 @@
 """Telea's fast-marching inpainting (2004), as OpenCV has it: a smear of the border, for previews."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -9,9 +9,11 @@ import numpy as np
 _RADIUS = 5
 
 
-def fill(picture: np.ndarray, unknown: np.ndarray, others: Sequence[tuple[np.ndarray, np.ndarray]] = ()) -> np.ndarray:
+def fill(
+    picture: np.ndarray, unknown: np.ndarray, others: Sequence[tuple[np.ndarray, np.ndarray]] = (), pulse: Callable[[], None] = lambda: None
+) -> np.ndarray:
     """See `fill.Fill`; the other pictures are not used. OpenCV does this in 8 bits: half a grey level is lost."""
-    del others
+    del others, pulse
     if unknown.all():
         return picture
     grey = np.clip(np.rint(picture), 0, 255).astype(np.uint8)

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 
 UNSEEN = -1
+#: Pixels around a hole that are not used as a source: halos and blur of what is removed.
+GUARD = 2
 
 
 @dataclass(frozen=True)

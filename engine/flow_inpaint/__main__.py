@@ -1,0 +1,7 @@
+"""`python -m flow_inpaint` is `flow-inpaint`."""
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

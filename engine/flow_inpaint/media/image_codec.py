@@ -1,0 +1,76 @@
+"""One image file to and from arrays, exactly."""
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import BadClip
+from .exr import encode_exr, read_exr
+
+
+def read_image(path: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """RGB (H, W, 3) in uint8, uint16 or float32, alpha (H, W) in the same type or None, and the bits of a sample in the file.
+
+    The numbers are the file's own: no orientation, profile or gamma is applied. Raises `BadClip` naming the file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadClip(f"{path} cannot be read: {error.strerror}.") from error
+    if path.suffix.lower() == ".exr":
+        return read_exr(path, data)
+    _check_whole(path, data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise BadClip(f"{path} is not an image that can be read: it is damaged or of another kind than its name says.")
+    if image.dtype not in (np.uint8, np.uint16, np.float32):
+        raise BadClip(f"{path} has samples of type {image.dtype}: save it with 8 or 16 bits or as 32-bit float.")
+    depth = image.dtype.itemsize * 8
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), None, depth
+    if image.shape[2] == 4:
+        return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(image[..., 3]), depth
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, depth
+
+
+def _check_whole(path: Path, data: bytes) -> None:
+    """OpenCV fills the missing part of a truncated image with grey: say so instead."""
+    whole = True
+    if data.startswith(b"\xff\xd8"):
+        whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    elif data.startswith(b"\x89PNG"):
+        whole = _whole_png(data)
+    if not whole:
+        raise BadClip(f"{path} is damaged or cut short: use a sound copy.")
+
+
+def _whole_png(data: bytes) -> bool:
+    at = 8
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 12 + length
+        if end > len(data) or zlib.crc32(memoryview(data)[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            return False
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end
+    return False
+
+
+def encode_image(suffix: str, rgb: np.ndarray, alpha: np.ndarray | None, depth: int) -> bytes:
+    """The bytes of an image file that `read_image` gives back exactly. `suffix` is .png, .tif or .exr."""
+    if suffix == ".exr":
+        return encode_exr(rgb, alpha, half=depth == 16)
+    if alpha is None:
+        image = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    else:
+        image = cv2.merge((rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha))
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == ".png" else []
+    return cv2.imencode(suffix, image, options)[1].tobytes()

@@ -1,0 +1,82 @@
+"""Which files a folder, a pattern or a file name means."""
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+from ..errors import BadClip
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
+_COUNTER = re.compile(r"%(0?)(\d*)d|#+")
+
+
+def means_images(path: Path) -> bool:
+    """Whether `path` is to be read as images rather than as a video file."""
+    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def image_files(path: Path) -> tuple[Path, ...]:
+    """The image files that `path` means, by number. Raises `BadClip` for none, gaps and mixtures."""
+    if path.is_file():
+        return (path,)
+    if path.is_dir():
+        found = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]
+        if not found:
+            raise BadClip(f"{path} has no images in it ({', '.join(sorted(IMAGE_SUFFIXES))} are read).")
+        return _by_number(path, found)
+    pattern = counter_pattern(path)
+    if pattern is None:
+        raise BadClip(f"{path} does not exist.")
+    if not path.parent.is_dir():
+        raise BadClip(f"{path.parent} does not exist.")
+    found = [file for file in path.parent.iterdir() if pattern.fullmatch(file.name)]
+    if not found:
+        raise BadClip(f"{path} matches no file.")
+    return _without_gaps(path, {int(pattern.fullmatch(file.name)[1]): file for file in found}, len(found))
+
+
+def counter_pattern(path: Path) -> re.Pattern[str] | None:
+    """What file names match a name with %04d or #### in it; None when it has no counter. Group 1 is the number."""
+    counter = _COUNTER.search(path.name)
+    if counter is None:
+        return None
+    before, after = re.escape(path.name[: counter.start()]), re.escape(path.name[counter.end() :])
+    return re.compile(f"{before}(\\d{{{counter_width(counter)},}}){after}")
+
+
+def counter_width(counter: re.Match[str]) -> int:
+    if counter[0].startswith("#"):
+        return len(counter[0])
+    return int(counter[2]) if counter[1] and counter[2] else 1
+
+
+def numbered(path: Path, number: int) -> str | None:
+    """The file name that a name with a counter gives to `number`."""
+    counter = _COUNTER.search(path.name)
+    if counter is None:
+        return None
+    return f"{path.name[: counter.start()]}{number:0{counter_width(counter)}d}{path.name[counter.end() :]}"
+
+
+def _by_number(folder: Path, files: list[Path]) -> tuple[Path, ...]:
+    """Sorted by the one number in their names that differs."""
+    if len(files) == 1:
+        return tuple(files)
+    names = [re.split(r"(\d+)", file.stem) + [file.suffix.lower()] for file in files]
+    texts = {tuple(name[0::2] if len(name) % 2 else name[0:-1:2]) + (name[-1],) for name in names}
+    varying = [i for i in range(1, len(names[0]) - 1, 2) if len({name[i] for name in names}) > 1] if len(texts) == 1 else []
+    if len(varying) != 1:
+        few = ", ".join(sorted(file.name for file in files)[:3])
+        raise BadClip(f"{folder} holds more than one image sequence ({few} …): give a pattern such as {folder / 'name_%04d.png'}.")
+    return _without_gaps(folder, {int(name[varying[0]]): file for name, file in zip(names, files)}, len(files))
+
+
+def _without_gaps(path: Path, by_number: dict[int, Path], count: int) -> tuple[Path, ...]:
+    if len(by_number) < count:
+        raise BadClip(f"{path} has two images with one number (such as 1 and 01): keep one of them.")
+    numbers = sorted(by_number)
+    for before, after in itertools.pairwise(numbers):
+        if after != before + 1:
+            raise BadClip(f"{path}: image {before + 1} is missing between {by_number[before].name} and {by_number[after].name}.")
+    return tuple(by_number[number] for number in numbers)

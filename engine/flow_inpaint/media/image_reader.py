@@ -1,0 +1,80 @@
+"""Image sequences and single images as clips."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Self
+
+import numpy as np
+
+from ..errors import BadClip
+from ..job import ClipSpec
+from .image_codec import read_image
+from .image_files import image_files
+from .info import ClipInfo, check_range, full_scale, job_indices
+from .picture import ArrayPicture
+
+
+class ImageSource:
+    """An image sequence as the job's source. See `open_source`."""
+
+    def __init__(self, spec: ClipSpec):
+        self._path = spec.path
+        files = image_files(spec.path)
+        indices = job_indices(spec, len(files))
+        rgb, alpha, depth = read_image(files[indices[0]])
+        self._last: tuple[int, ArrayPicture] | None = indices[0], ArrayPicture(indices[0], rgb, alpha)
+        self.info = ClipInfo(
+            path=spec.path,
+            kind="images",
+            width=rgb.shape[1],
+            height=rgb.shape[0],
+            count=len(indices),
+            rate=None,
+            pixel_aspect=Fraction(1),
+            dtype=rgb.dtype.type,
+            pixel_format=None,
+            depth=depth,
+            has_alpha=alpha is not None,
+            has_audio=False,
+            clip_count=len(files),
+            indices=indices,
+            files=files,
+        )
+
+    def read(self, first: int, last: int) -> Iterator[ArrayPicture]:
+        """The pictures of the job frames first..last. Raises `BadClip` naming the first file that does not fit."""
+        check_range(self.info, first, last)
+        return (self._picture(k) for k in range(first, last + 1))
+
+    def _picture(self, job_frame: int) -> ArrayPicture:
+        number = self.info.indices[job_frame]
+        if self._last is None or self._last[0] != number:
+            self._last = number, self._read(number)
+        held = self._last[1]
+        return ArrayPicture(job_frame, held.rgb, held.alpha)
+
+    def _read(self, number: int) -> ArrayPicture:
+        file, info = self.info.files[number], self.info
+        rgb, alpha, _ = read_image(file)
+        height, width = rgb.shape[:2]
+        if (width, height) != (info.width, info.height):
+            begins = info.files[info.indices[0]].name
+            raise BadClip(f"{file} is {width}x{height} and {begins} is {info.width}x{info.height}: the images of a clip need one size.")
+        if rgb.dtype != info.dtype:
+            begins = info.files[info.indices[0]].name
+            raise BadClip(f"{file} is {rgb.dtype} and {begins} is {np.dtype(info.dtype)}: the images of a clip need one bit depth.")
+        if alpha is not None and not info.has_alpha:
+            raise BadClip(f"{file} has an alpha channel and {info.files[info.indices[0]].name} has none: give all images one or none.")
+        if alpha is None and info.has_alpha:
+            alpha = np.full((height, width), full_scale(info.dtype), info.dtype)
+        return ArrayPicture(number, rgb, alpha)
+
+    def close(self) -> None:
+        self._last = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

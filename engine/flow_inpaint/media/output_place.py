@@ -1,0 +1,185 @@
+"""Where a result goes: its names, its temporary names, and what it must not touch."""
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from .. import effect
+from ..errors import BadClip, Failed
+from ..job import OutputSpec
+from .image_files import numbered
+from .info import ClipInfo
+
+_SAME_ENDING = {".tiff": ".tif"}
+
+
+@dataclass(frozen=True)
+class OutputFiles:
+    """`path` is the video file or the folder of the images; `files` are the names of the files, in order."""
+
+    path: Path
+    files: list[str]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the system says while `path` is written into `Failed`."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Failed(f"{path} could not be written because the disk is full: free some space or choose another output.") from error
+        raise Failed(f"{path} could not be written ({error.strerror}): check the disk and the folder's permissions.") from error
+
+
+class _Folders:
+    """The folder of a result, made when it is missing and removed again when the result is discarded."""
+
+    def __init__(self, folder: Path):
+        self._made: list[Path] = []
+        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        try:
+            for parent in reversed(missing):
+                parent.mkdir(exist_ok=True)
+                self._made.append(parent)
+        except OSError as error:
+            self.remove()
+            raise BadClip(f"The output folder {folder} cannot be made ({error.strerror}): choose another.") from error
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+            self.remove()
+            raise BadClip(f"The output folder {folder} cannot be written to: check its permissions or choose another.")
+
+    def remove(self) -> None:
+        for folder in reversed(self._made):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+
+class FilePlace:
+    """A video file."""
+
+    def __init__(self, spec: OutputSpec, ending: str):
+        self.path = spec.path
+        if spec.path.suffix.lower() != ending:
+            raise BadClip(f"The output {spec.path} does not end in {ending}, as the format {spec.format} needs.")
+        if spec.path.is_dir():
+            raise BadClip(f"The output {spec.path} is a folder: give the name of a file.")
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def targets(self) -> list[Path]:
+        return [self.path]
+
+    def prepare(self) -> Path:
+        """The temporary file to write."""
+        self._folders = _Folders(self.folder)
+        self._part = self.folder / f".{self.path.name}.part"
+        return self._part
+
+    def commit(self) -> OutputFiles:
+        with writing(self.path):
+            os.replace(self._part, self.path)
+        return OutputFiles(self.path, [self.path.name])
+
+    def discard(self) -> None:
+        self._part.unlink(missing_ok=True)
+        self._folders.remove()
+
+
+class SequencePlace:
+    """Numbered images in a folder, or one image."""
+
+    def __init__(self, spec: OutputSpec, ending: str, info: ClipInfo, first: int, last: int):
+        suffix = spec.path.suffix.lower()
+        foreign = {f["extension"] for f in effect.formats().values()} - {ending}
+        if _SAME_ENDING.get(suffix, suffix) in foreign:
+            raise BadClip(f"The output {spec.path} does not end in {ending}, as the format {spec.format} needs.")
+        self._suffix = ending
+        self.is_folder = False
+        self.folder, self.names = self._named(spec.path, info, range(first, last + 1))
+        self._key = f"{spec.path.name}.{first}-{last}"
+        if self.folder.exists() and not self.folder.is_dir():
+            raise BadClip(f"The output folder {self.folder} is a file: choose another.")
+
+    def _named(self, path: Path, info: ClipInfo, frames: range) -> tuple[Path, list[str]]:
+        if numbered(path, 0) is not None:
+            if _SAME_ENDING.get(path.suffix.lower(), path.suffix.lower()) != self._suffix:
+                raise BadClip(f"The output {path} does not end in {self._suffix}.")
+            return path.parent, [str(numbered(path, k)) for k in frames]
+        if _SAME_ENDING.get(path.suffix.lower(), path.suffix.lower()) == self._suffix and not path.is_dir():
+            if len(frames) > 1:
+                pattern = f"{path.stem}_%05d{path.suffix}"
+                raise BadClip(f"The output {path} is one file for {len(frames)} images: give a folder, or a pattern such as {pattern}.")
+            return path.parent, [path.name]
+        self.is_folder = True
+        stems = [info.files[info.indices[k]].stem for k in frames] if info.kind == "images" else []
+        if len(set(stems)) < len(frames):
+            stems = [f"{k:05d}" for k in frames]
+        return path, [stem + self._suffix for stem in stems]
+
+    @property
+    def targets(self) -> list[Path]:
+        return [self.folder / name for name in self.names]
+
+    def prepare(self) -> Path:
+        """The temporary folder to write into."""
+        self._folders = _Folders(self.folder)
+        self._part = self.folder / f".{self._key}.part"
+        with writing(self._part):
+            shutil.rmtree(self._part, ignore_errors=True)
+            self._part.mkdir()
+        return self._part
+
+    def commit(self) -> OutputFiles:
+        made: list[Path] = []
+        try:
+            with writing(self.folder):
+                for name, target in zip(self.names, self.targets):
+                    is_new = not target.exists()
+                    os.replace(self._part / name, target)
+                    if is_new:
+                        made.append(target)
+                self._part.rmdir()
+        except BaseException:
+            for target in made:
+                target.unlink(missing_ok=True)
+            raise
+        return OutputFiles(self.folder, list(self.names))
+
+    def discard(self) -> None:
+        shutil.rmtree(self._part, ignore_errors=True)
+        self._folders.remove()
+
+
+def refuse_sources(place: FilePlace | SequencePlace, info: ClipInfo, keep: Iterable[Path]) -> None:
+    """Raises `BadClip` when the result would be written over footage that the job reads."""
+    sources = {_identity(file) for file in info.files}
+    kept = {_identity(Path(file)) for file in keep}
+    if isinstance(place, SequencePlace) and place.is_folder and _identity(place.folder) in {_identity(f) for f in (info.path, info.files[0].parent)}:
+        raise BadClip(f"The output folder {place.folder} is the source's own: choose another, the source is never written over.")
+    for target in place.targets:
+        if _identity(target) in sources:
+            raise BadClip(f"The output {target} is the source itself: choose another name, the source is never written over.")
+        if _identity(target) in kept:
+            raise BadClip(f"The output {target} is a mask of this job: choose another name, it is never written over.")
+
+
+def _identity(path: Path) -> object:
+    """Equal for two names of one file, through links and spellings of the folder."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return os.path.normcase(os.path.realpath(path))
+    return found.st_dev, found.st_ino

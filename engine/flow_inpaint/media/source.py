@@ -1,0 +1,27 @@
+"""Footage, whatever it is stored in."""
+from __future__ import annotations
+
+from ..errors import BadClip
+from ..job import ClipSpec
+from .image_files import counter_pattern, means_images
+from .image_reader import ImageSource
+from .video_reader import VideoSource
+
+Source = VideoSource | ImageSource
+
+
+def open_source(spec: ClipSpec) -> Source:
+    """Opens a video file, an image, a folder of images or a pattern such as x_%04d.png or x_####.png.
+
+    A context manager with `info` (`ClipInfo`), `read(first, last)` (an iterator of `Picture`s of job frames, both
+    ends included; going on where the last call ended decodes nothing twice) and `close()`. Memory does not grow
+    with the length of the clip. Raises `BadClip` for what does not exist, cannot be decoded or cannot be read
+    exactly: interlaced, lying on its side, variable frame rate, frames hidden by an edit list, no time stamps,
+    images with gaps in their numbers or of different sizes.
+    """
+    path = spec.path
+    if means_images(path) or (not path.exists() and counter_pattern(path)):
+        return ImageSource(spec)
+    if not path.exists():
+        raise BadClip(f"{path} does not exist.")
+    return VideoSource(spec)

@@ -1,0 +1,120 @@
+"""Results as a video file, with the source's rate, pixel aspect, colour tags and sound."""
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Self
+
+import av
+
+from .audio_copy import AudioCopy
+from .output_place import FilePlace, OutputFiles, writing
+from .picture import Picture
+from .source import Source
+from .video_formats import VideoFormat, video_format
+from .video_reader import VideoSource
+
+_IMAGE_RATE = Fraction(24)
+
+
+class VideoOutput:
+    """See `open_output`."""
+
+    def __init__(self, place: FilePlace, format: str, source: Source, first: int, last: int):
+        info = source.info
+        self.notes: list[str] = []
+        self._place = place
+        self._expected = last - first + 1
+        self._rate = info.rate or _IMAGE_RATE
+        if info.rate is None:
+            self.notes.append(f"Images have no frame rate: {place.path.name} is written at {_IMAGE_RATE} frames a second.")
+        self._format = video_format(format, info)
+        if info.has_alpha and "a" not in self._format.pixel_format.replace("gray", ""):
+            self.notes.append(f"{place.path.name} has no alpha channel: the format {format} holds none.")
+        self._written = 0
+        self._committed = False
+        self._part = place.prepare()
+        self._container: av.container.OutputContainer | None = None
+        self._audio = self._sound(source, first, last)
+        try:
+            self._start(source)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _sound(self, source: Source, first: int, last: int) -> AudioCopy | None:
+        info = source.info
+        if not info.has_audio or not isinstance(source, VideoSource):
+            return None
+        if not info.contiguous(first, last):
+            self.notes.append(f"{self._place.path.name} has no sound: the frames do not run on as in {info.path.name}.")
+            return None
+        return AudioCopy(info.path, source.seconds(info.indices[first]))
+
+    def _start(self, source: Source) -> None:
+        with writing(self._place.path):
+            self._container = av.open(str(self._part), "w", format=self._format.container)
+            self._stream = _video_stream(self._container, self._format, source, self._rate)
+            if self._audio is not None and not self._audio.add_to(self._container):
+                self.notes.append(f"{self._place.path.name} has no sound: its format cannot hold {self._audio.codecs}.")
+                self._audio.close()
+                self._audio = None
+            self._container.start_encoding()
+
+    def write(self, picture: Picture) -> None:
+        frame = self._format.frame(picture)
+        frame.pts, frame.time_base = self._written, 1 / self._rate
+        with writing(self._place.path):
+            self._mux_sound(self._written / self._rate)
+            self._container.mux(self._stream.encode(frame))
+        self._written += 1
+
+    def _mux_sound(self, until: Fraction) -> None:
+        if self._audio is not None:
+            for packet in self._audio.packets(until):
+                self._container.mux_one(packet)
+
+    def commit(self) -> OutputFiles:
+        if self._written != self._expected:
+            raise ValueError(f"{self._written} of {self._expected} pictures were written")
+        with writing(self._place.path):
+            self._container.mux(self._stream.encode(None))
+            self._mux_sound(self._written / self._rate)
+            container, self._container = self._container, None
+            container.close()
+        if self._audio is not None and self._audio.damaged:
+            self.notes.append(f"The sound of {self._place.path.name} is incomplete: it is damaged in the source.")
+        files = self._place.commit()
+        self._committed = True
+        return files
+
+    def _discard(self) -> None:
+        if self._container is not None:
+            container, self._container = self._container, None
+            try:
+                container.close()
+            except (OSError, av.FFmpegError):
+                pass  # a full disk has been reported by now
+        self._place.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._audio is not None:
+            self._audio.close()
+        if not self._committed:
+            self._discard()
+
+
+def _video_stream(container: av.container.OutputContainer, format: VideoFormat, source: Source, rate: Fraction) -> av.VideoStream:
+    info = source.info
+    site = {"chroma_sample_location": format.tags.site} if format.tags.site else {}
+    stream = container.add_stream(format.codec, rate=rate, options=format.options | site)
+    stream.width, stream.height, stream.pix_fmt = info.width, info.height, format.pixel_format
+    encoder = stream.codec_context
+    encoder.time_base = 1 / rate
+    encoder.thread_type = "AUTO"
+    encoder.sample_aspect_ratio = info.pixel_aspect
+    encoder.color_primaries, encoder.color_trc = format.tags.primaries, format.tags.transfer
+    encoder.colorspace, encoder.color_range = format.tags.matrix, format.tags.range
+    return stream

@@ -1,0 +1,370 @@
+"""The one path of a job: matte, flow, trace, fill, write."""
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from .completion import COMPLETIONS
+from .cuts import CutFinder
+from .errors import Aborted, BadClip, OutOfMemory
+from .fill import FILLS
+from .flow import ESTIMATORS
+from .job import Job
+from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
+from .motion import MotionSettings, View, eight_bits, measure, view_of
+from .poisson import bounding_box
+from .shot import Look, ShotStore, compose, invent, trace_shot
+from .work import work_folder
+
+#: Stages in order, and about what share of the time each takes.
+STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35}
+_SMALLEST = 16
+
+T, R = TypeVar("T"), TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Progress:
+    stage: str
+    done: int
+    total: int
+    fraction: float
+    eta_s: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job made. `masked`: share of all pixels; `unseen`: share of the masked ones that no frame shows."""
+
+    path: str
+    format: str
+    files: list[str]
+    frames: int
+    first: int
+    width: int
+    height: int
+    identity: bool
+    masked: float
+    unseen: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a job would do. `seconds` and `memory_mib` are estimates for this machine."""
+
+    frames: int
+    width: int
+    height: int
+    masked: float
+    memory_mib: int
+    seconds: float
+    device: str
+    flow: str
+    completion: str
+    fill: str
+    notes: list[str]
+
+
+def run(
+    job: Job,
+    *,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_message: Callable[[str, str], None] = lambda level, text: None,
+    aborted: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Does a job. Raises the errors of `errors.py`; whatever happens, no half-written output is left behind."""
+    try:
+        return _Run(job, _Clock(on_progress, aborted), on_message).run()
+    except MemoryError as error:
+        raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
+
+
+def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
+    """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
+    clock = _Clock(lambda progress: None, aborted)
+    with open_source(job.source) as source:
+        params = job.params
+        first, last = frame_range(job, source.info)
+        matte = open_matte(job.mask, source.info, int(params["mask_grow"]), float(params["mask_threshold"]))
+        survey = _survey(matte, source.info, _context(first, last, int(params["reach"]), source.info.count), clock)
+    count = last - first + 1
+    hole = survey.pixels / max(survey.frames, 1)
+    notes = [] if survey.region else ["Nothing is masked: the source would pass through unchanged."]
+    height, width = source.info.height, source.info.width
+    region = (survey.region[0].stop - survey.region[0].start) * (survey.region[1].stop - survey.region[1].start) if survey.region else 0
+    return Forecast(
+        frames=count,
+        width=width,
+        height=height,
+        masked=hole / (width * height),
+        memory_mib=int(160 + (region * 120 + hole * 900 + width * height * 60) / 2**20 * min(_workers(), 4)),
+        seconds=round(count * (0.01 + 5e-8 * width * height + 7e-6 * hole), 1),
+        device="cpu",
+        flow=str(params["flow"]),
+        completion=str(params["completion"]),
+        fill=str(params["fill"]),
+        notes=notes,
+    )
+
+
+def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
+    """First and last job frame that are asked for."""
+    first, last = job.frames or (0, info.count - 1)
+    if last >= info.count:
+        raise BadClip(f"Frames {first}-{last} are asked for, and {info.path.name} has frames 0-{info.count - 1}.")
+    return first, last
+
+
+def _context(first: int, last: int, reach: int, count: int) -> tuple[int, int]:
+    """OpenFX's getFramesNeeded: the frames that the range may take pixels from."""
+    return max(first - reach, 0), min(last + reach, count - 1)
+
+
+@dataclass
+class _Survey:
+    """What the mattes say before any picture is read. `region` None: nothing is masked."""
+
+    region: tuple[slice, slice] | None
+    frames: int
+    pixels: int
+
+
+def _survey(matte: Matte, info: ClipInfo, needed: tuple[int, int], clock: _Clock) -> _Survey:
+    shape = (info.height, info.width)
+    rows, columns = np.zeros(shape[0], bool), np.zeros(shape[1], bool)
+    pixels = largest = 0
+    total = needed[1] - needed[0] + 1
+    everything = True
+    for done, hole in enumerate(matte.read(*needed), 1):
+        clock.tick("matte", done, total)
+        box = bounding_box(hole)
+        if box is None:
+            everything = False
+            continue
+        rows[box[0]], columns[box[1]] = True, True
+        largest = max(largest, box[0].stop - box[0].start, box[1].stop - box[1].start)
+        covered = int(hole.sum())
+        pixels += covered
+        everything &= covered == hole.size
+    if pixels and everything:
+        raise BadClip("The matte covers the whole picture in every frame, so nothing is left to fill it from: check its channel, or invert it.")
+    if not pixels:
+        return _Survey(None, total, 0)
+    # A hole shows its background once it has moved by its own size: that much around it may be a source.
+    reach = max(largest, 64)
+    region = (_widened(rows, reach), _widened(columns, reach))
+    return _Survey(region, total, pixels)
+
+
+def _widened(marked: np.ndarray, by: int) -> slice:
+    at = np.flatnonzero(marked)
+    return slice(max(int(at[0]) - by, 0), min(int(at[-1]) + 1 + by, marked.size))
+
+
+class _Run:
+    def __init__(self, job: Job, clock: _Clock, on_message: Callable[[str, str], None]):
+        self.job, self.clock, self.say = job, clock, on_message
+        params = job.params
+        self.motion = MotionSettings(
+            estimator=ESTIMATORS[str(params["flow"])](),
+            complete=COMPLETIONS[str(params["completion"])],
+            refinement=int(params["refinement"]),
+            scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
+        )
+        self.look = Look(
+            reach=int(params["reach"]),
+            consistency=float(params["consistency"]),
+            gradient=params["blend"] == "gradient",
+            fill=FILLS[str(params["fill"])],
+        )
+
+    def run(self) -> Result:
+        job, clock = self.job, self.clock
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(job.source))
+            info = source.info
+            if min(info.width, info.height) < _SMALLEST:
+                raise BadClip(f"{info.path.name} is {info.width}x{info.height}: pictures of at least {_SMALLEST}x{_SMALLEST} pixels are needed.")
+            first, last = frame_range(job, info)
+            matte = open_matte(job.mask, info, int(job.params["mask_grow"]), float(job.params["mask_threshold"]))
+            output = stack.enter_context(open_output(job.output, source, first, last))
+            needed = _context(first, last, self.look.reach, info.count)
+            survey = _survey(matte, info, needed, clock)
+            masked = unseen = 0
+            if survey.region is None:
+                self.say("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")
+                for done, picture in enumerate(source.read(first, last), 1):
+                    clock.tick("write", done, last - first + 1)
+                    output.write(picture)
+            else:
+                stack.enter_context(_one_thread_each())
+                pool = stack.enter_context(_pool())
+                folder = stack.enter_context(work_folder())
+                shape = tuple(part.stop - part.start for part in survey.region)
+                store = ShotStore(folder, shape, info.dtype, offset=needed[0])
+                stack.callback(store.close)
+                shots = self._read(source, matte, survey.region, needed, store, pool)
+                for begin, end in shots:
+                    trace_shot(store, begin, end, self.look.reach, clock.pulse("trace", needed))
+                for begin, end in shots:
+                    invent(store, begin, end, self.look, clock.pulse("fill", needed))
+                masked, unseen = self._write(source, store, survey.region, (first, last), output, pool)
+            for note in output.notes:
+                self.say("info", note)
+            files = output.commit()
+        count = last - first + 1
+        return Result(
+            path=str(files.path),
+            format=job.output.format,
+            files=files.files,
+            frames=count,
+            first=first,
+            width=info.width,
+            height=info.height,
+            identity=survey.region is None,
+            masked=masked / (count * info.width * info.height),
+            unseen=unseen / max(masked, 1),
+            seconds=round(clock.seconds(), 3),
+        )
+
+    def _read(
+        self,
+        source: Source,
+        matte: Matte,
+        region: tuple[slice, slice],
+        needed: tuple[int, int],
+        store: ShotStore,
+        pool: ThreadPoolExecutor,
+    ) -> list[tuple[int, int]]:
+        """Stores the region of every frame and measures the motion beside its hole. Returns the shots, [first, last] each."""
+        first, last = needed
+        cuts = CutFinder() if self.job.params["cuts"] else None
+        begins = [first]
+
+        def pairs() -> Iterator[tuple[int, View | None, View]]:
+            before: View | None = None
+            for picture, whole in zip(source.read(first, last), matte.read(first, last), strict=True):
+                rgb, hole = picture.rgb[region], np.ascontiguousarray(whole[region])
+                store.remember(picture.index, rgb, hole)
+                if cuts and cuts.is_cut(eight_bits(picture.rgb), whole):
+                    begins.append(picture.index)
+                    self.say("info", f"A new shot begins at frame {picture.index}.")
+                    before = None
+                view = view_of(rgb, hole)
+                yield picture.index, before, view
+                before = view
+
+        def motion(task: tuple[int, View | None, View]) -> tuple[int, tuple | None]:
+            frame, before, view = task
+            return frame, measure(before, view, self.motion) if before else None
+
+        for frame, found in _in_order(pool, motion, pairs()):
+            self.clock.tick("flow", frame - first + 1, last - first + 1)
+            if found:
+                later, earlier = found
+                store.later.write(frame - 1, later.pixels, later.u, later.v, later.drift)
+                store.earlier.write(frame, earlier.pixels, earlier.u, earlier.v, earlier.drift)
+        return list(zip(begins, [b - 1 for b in begins[1:]] + [last]))
+
+    def _write(self, source, store: ShotStore, region, wanted: tuple[int, int], output, pool: ThreadPoolExecutor) -> tuple[int, int]:
+        """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
+        first, last = wanted
+        masked = unseen = 0
+
+        def made(picture):
+            hole = store.hole(picture.index)
+            if not hole.any():
+                return picture, hole
+            filled = compose(store, picture.index, self.look)
+            return picture.composite(filled, hole, origin=(region[0].start, region[1].start)), hole
+
+        for picture, hole in _in_order(pool, made, source.read(first, last)):
+            self.clock.tick("write", picture.index - first + 1, last - first + 1)
+            output.write(picture)
+            masked += int(hole.sum())
+            unseen += store.unseen.read(picture.index)[0].size
+        return masked, unseen
+
+
+class _Clock:
+    """Progress over all stages, and the host's wish to stop."""
+
+    def __init__(self, on_progress: Callable[[Progress], None], aborted: Callable[[], bool]):
+        self._tell, self._aborted = on_progress, aborted
+        self._start = time.monotonic()
+        self._fraction = 0.0
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def check(self) -> None:
+        if self._aborted():
+            raise Aborted("Stopped before the end; nothing was written.")
+
+    def tick(self, stage: str, done: int, total: int) -> None:
+        """Says that `done` of `total` frames are through a stage. Raises `Aborted`."""
+        self.check()
+        before = 0.0
+        for name, share in STAGES.items():
+            if name == stage:
+                self._fraction = max(self._fraction, min(before + share * done / max(total, 1), 1.0))
+                break
+            before += share
+        passed = self.seconds()
+        eta = passed * (1 / self._fraction - 1) if self._fraction > 0.05 else None
+        self._tell(Progress(stage, done, total, self._fraction, eta))
+
+    def pulse(self, stage: str, frames: tuple[int, int]) -> Callable[[], None]:
+        """A sign of life for stages that visit frames more than once or not at all."""
+        state = {"done": 0}
+        total = 3 * (frames[1] - frames[0] + 1)
+
+        def beat() -> None:
+            state["done"] = min(state["done"] + 1, total)
+            self.tick(stage, state["done"], total)
+
+        return beat
+
+
+def _workers() -> int:
+    return min(os.cpu_count() or 1, 8)
+
+
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_workers(), "flow-inpaint")
+
+
+class _one_thread_each:
+    """Frames are worked on side by side, so OpenCV must not split each of them again."""
+
+    def __enter__(self) -> None:
+        self._before = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+
+    def __exit__(self, *_: object) -> None:
+        cv2.setNumThreads(self._before)
+
+
+def _in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+    """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded."""
+    waiting: deque[Future[R]] = deque()
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) > _workers():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -1,0 +1,248 @@
+"""One shot: its holes traced through time, what nothing shows invented in key frames, and each picture composed.
+
+Works sweep by sweep over the frames' records in the work folder, so its memory depends on the size of a
+frame and of its hole, not on the number of frames.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .fill import Fill
+from .media.info import full_scale
+from .poisson import bounding_box
+from .propagation.blend import Candidate, Canvas, weight_of
+from .propagation.trace import GUARD, UNSEEN, Hops, Links, Walk, guard_band
+from .work import Pictures, Records
+
+#: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
+_CHUNK = 80
+_CHUNK_PIXELS = 12_000_000
+#: Key frames a chunk may have, and the share of its unseen pixels that is not worth another one.
+_KEYS = 4
+_NEGLIGIBLE = 0.01
+
+Pulse = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pictures are made: parameters of the same names."""
+
+    reach: int
+    consistency: float
+    gradient: bool
+    fill: Fill
+
+
+@dataclass
+class Invented:
+    """Where the unseen pixels of a frame come from: positions in key pictures. Arrays of length N; key UNSEEN = nowhere yet."""
+
+    pixels: np.ndarray
+    key: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def none(cls, pixels: np.ndarray) -> Invented:
+        return cls(pixels, np.full(pixels.size, UNSEEN, np.int32), *(np.zeros(pixels.size, np.float32) for _ in range(2)))
+
+    @property
+    def open(self) -> np.ndarray:
+        return self.key == UNSEEN
+
+
+@dataclass
+class ShotStore:
+    """Everything remembered about a job's frames, by frame number. Region-sized pictures, hole-sized records.
+
+    offset    the frame number of the first picture
+    holes     rows and columns of the hole's box, and its pixels in it as packed bits
+    guarded   flat indices of the hole and its guard
+    later, earlier              hops into the next and the previous frame of the same shot
+    links_later, links_earlier  where the hole's pixels come from
+    unseen    flat indices of the hole pixels that no frame shows
+    invented  where those come from
+    """
+
+    folder: Path
+    shape: tuple[int, int]
+    dtype: type[np.generic]
+    offset: int
+    pictures: Pictures = field(init=False)
+    keys: Pictures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = Pictures(self.folder, "pictures", (*self.shape, 3), self.dtype)
+        self.keys = Pictures(self.folder, "keys", (*self.shape, 3), np.float32)
+        for name in _RECORDS:
+            setattr(self, name, Records(self.folder, name))
+
+    def close(self) -> None:
+        for part in (self.pictures, self.keys, *(getattr(self, name) for name in _RECORDS)):
+            part.close()
+
+    def remember(self, frame: int, picture: np.ndarray, hole: np.ndarray) -> None:
+        """Stores the region of a frame; frames come in order. picture (H, W, 3), hole (H, W) bool."""
+        self.pictures.append(picture)
+        box = bounding_box(hole) or (slice(0, 0), slice(0, 0))
+        edges = np.array([edge for part in box for edge in (part.start, part.stop)], np.int32)
+        self.holes.write(frame, edges, np.packbits(hole[box]))
+        self.guarded.write(frame, np.flatnonzero(guard_band(hole, GUARD)).astype(np.int32))
+
+    def picture(self, frame: int) -> np.ndarray:
+        """(H, W, 3)."""
+        return self.pictures.stack()[frame - self.offset]
+
+    def hole(self, frame: int) -> np.ndarray:
+        """(H, W) bool."""
+        box, bits = self.holes.read(frame)
+        top, bottom, left, right = (int(v) for v in box)
+        out = np.zeros(self.shape, bool)
+        size = (bottom - top) * (right - left)
+        out[top:bottom, left:right] = np.unpackbits(bits, count=size).view(bool).reshape(bottom - top, right - left)
+        return out
+
+
+_RECORDS = ("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented")
+
+
+def trace_shot(store: ShotStore, first: int, last: int, reach: int, pulse: Pulse) -> None:
+    """Links of all frames first..last of a shot, and what stays unseen."""
+    for frames, hops, links, beside in (
+        (range(last, first - 1, -1), store.later, store.links_later, 1),
+        (range(first, last + 1), store.earlier, store.links_earlier, -1),
+    ):
+        walk = Walk(store.shape, reach)
+        for frame in frames:
+            pulse()
+            if frame == frames[0]:
+                found = walk.start(store.guarded.read(frame)[0])
+            else:
+                found = walk.step(frame, frame + beside, Hops(*hops.read(frame)))
+            links.write(frame, found.pixels, found.frame, found.x, found.y, found.drift)
+    for frame in range(first, last + 1):
+        later, earlier = (Links(*records.read(frame)) for records in (store.links_later, store.links_earlier))
+        lost = (later.frame == UNSEEN) & (earlier.frame == UNSEEN)
+        lost &= store.hole(frame).ravel()[later.pixels]
+        store.unseen.write(frame, later.pixels[lost])
+
+
+def invent(store: ShotStore, first: int, last: int, look: Look, pulse: Pulse) -> None:
+    """Fills what no frame shows: in few key frames, from where it is carried along the flow to all others."""
+    carrier = _Carrier(store)
+    before: Invented | None = None
+    frame = first
+    while frame <= last:
+        end = _chunk_end(store, frame, last)
+        chunk = {k: Invented.none(store.unseen.read(k)[0]) for k in range(frame, end + 1)}
+        if before is not None:
+            chunk[frame - 1] = before
+            carrier.carry(chunk, range(frame, end + 1), -1, pulse)
+            del chunk[frame - 1]
+        _fill_keys(store, chunk, carrier, look, pulse)
+        for k, made in chunk.items():
+            store.invented.write(k, made.pixels, made.key, made.x, made.y)
+        before = chunk[end]
+        frame = end + 1
+
+
+def _chunk_end(store: ShotStore, frame: int, last: int) -> int:
+    pixels = 0
+    for k in range(frame, min(frame + _CHUNK - 1, last) + 1):
+        pixels += store.unseen.read(k)[0].size
+        if pixels > _CHUNK_PIXELS and k > frame:
+            return k - 1
+    return min(frame + _CHUNK - 1, last)
+
+
+def _fill_keys(store: ShotStore, chunk: dict[int, Invented], carrier: _Carrier, look: Look, pulse: Pulse) -> None:
+    enough = _NEGLIGIBLE * sum(made.pixels.size for made in chunk.values())
+    for _ in range(_KEYS):
+        open_pixels = {k: int(made.open.sum()) for k, made in chunk.items()}
+        if sum(open_pixels.values()) <= enough:
+            return
+        middle = (min(chunk) + max(chunk)) / 2
+        # From the middle of the chunk it is not far to anywhere, and what is carried far is carried less well.
+        key = max(chunk, key=lambda k: open_pixels[k] * (1 - 0.5 * abs(k - middle) / max(len(chunk), 1)))
+        _fill_key(store, chunk, key, look, pulse)
+        carrier.carry(chunk, range(key + 1, max(chunk) + 1), -1, pulse)
+        carrier.carry(chunk, range(key - 1, min(chunk) - 1, -1), 1, pulse)
+
+
+def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look, pulse: Pulse) -> None:
+    made = chunk[key]
+    canvas = _canvas(store, key, look, made)
+    unknown = canvas.missing()
+    scale = 255 / full_scale(store.dtype)
+    picture = canvas.finish(look.gradient) * scale
+    others = [k for k in (min(chunk), max(chunk)) if abs(k - key) > 5]
+    shown = [(store.picture(k).astype(np.float32) * scale, store.hole(k)) for k in others]
+    number = store.keys.append(look.fill(picture, unknown, shown, pulse) / scale)
+    free = made.open
+    y, x = np.divmod(made.pixels[free], store.shape[1])
+    made.key[free], made.x[free], made.y[free] = number, x, y
+
+
+class _Carrier:
+    """Carries what was invented in one frame into its neighbours, coordinates again and not colours."""
+
+    def __init__(self, store: ShotStore):
+        self.store = store
+        self._slot = np.full(store.shape[0] * store.shape[1], -1, np.int32)
+
+    def carry(self, chunk: dict[int, Invented], frames: range, beside: int, pulse: Pulse) -> None:
+        """Visits `frames` in order; each takes from the frame at `beside` what its open pixels' hops lead to."""
+        for frame in frames:
+            pulse()
+            self._take(chunk[frame], chunk[frame + beside], Hops(*(self.store.later if beside == 1 else self.store.earlier).read(frame)))
+
+    def _take(self, made: Invented, neighbour: Invented, way: Hops) -> None:
+        h, w = self.store.shape
+        want = np.flatnonzero(made.open)
+        if not want.size or not neighbour.pixels.size or not way.pixels.size:
+            return
+        pixels = made.pixels[want]
+        at = np.searchsorted(way.pixels, pixels)
+        ys, xs = np.divmod(pixels, w)
+        x, y = xs + way.u[at], ys + way.v[at]
+        inside = (x >= 0) & (y >= 0) & (x <= w - 1) & (y <= h - 1)
+        near_x, near_y = np.rint(np.where(inside, x, 0)), np.rint(np.where(inside, y, 0))
+        self._slot[neighbour.pixels] = np.arange(neighbour.pixels.size)
+        slot = self._slot[near_y.astype(np.int64) * w + near_x.astype(np.int64)]
+        self._slot[neighbour.pixels] = -1
+        good = inside & (slot >= 0)
+        good[good] = neighbour.key[slot[good]] != UNSEEN
+        slot, into = slot[good], want[good]
+        made.key[into] = neighbour.key[slot]
+        made.x[into] = np.clip(neighbour.x[slot] + (x - near_x)[good], 0, w - 1)
+        made.y[into] = np.clip(neighbour.y[slot] + (y - near_y)[good], 0, h - 1)
+
+
+def _canvas(store: ShotStore, frame: int, look: Look, made: Invented) -> Canvas:
+    stack = store.pictures.stack()
+    hole = store.hole(frame)
+    canvas = Canvas(stack[frame - store.offset], hole)
+    flat = hole.ravel()
+    for records in (store.links_later, store.links_earlier):
+        links = Links(*records.read(frame))
+        good = (links.frame != UNSEEN) & flat[links.pixels]
+        source, drift = links.frame[good], links.drift[good]
+        weight = weight_of(np.abs(source - frame), drift, look.consistency)
+        canvas.add(stack, Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight))
+    known = ~made.open
+    ones = np.ones(int(known.sum()), np.float32)
+    canvas.add(store.keys.stack(), Candidate(made.pixels[known], made.key[known], made.x[known], made.y[known], ones))
+    return canvas
+
+
+def compose(store: ShotStore, frame: int, look: Look) -> np.ndarray:
+    """The region of a frame with its hole filled, (H, W, 3) in the source's type."""
+    picture = _canvas(store, frame, look, Invented(*store.invented.read(frame))).finish(look.gradient)
+    if np.issubdtype(store.dtype, np.integer):
+        return np.clip(np.rint(picture), 0, full_scale(store.dtype)).astype(store.dtype)
+    return picture.astype(store.dtype)
