@@ -1,4 +1,5 @@
 """`python -m flow_inpaint` is `flow-inpaint`."""
+
 import sys
 
 from .cli import main

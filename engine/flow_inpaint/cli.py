@@ -3,10 +3,12 @@
 Exit codes: 0 done, 1 failed, 2 bad input, 130 stopped. What goes wrong is one line on standard error,
 `flow-inpaint: SENTENCE`. Nothing heavy is imported before it is needed.
 """
+
 from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import json
 import os
 import re
@@ -39,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        # A file name that the terminal's encoding does not have must not end a job that is done.
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name that the terminal's encoding does not have must not end a job that is done.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _obeyed(words)
     except BrokenPipeError:
@@ -296,7 +299,10 @@ def _result_lines(result: Result) -> list[str]:
     wrote = f"Wrote {result.path}: {_count(result.frames, 'frame')} of {result.width}x{result.height} in {clock_time(result.seconds)}"
     if result.identity:
         return [f"{wrote}, the source unchanged."]
-    return [f"{wrote}.", f"{result.masked:.1%} of the picture was masked; {result.unseen:.1%} of that is seen in no frame and was invented."]
+    return [
+        f"{wrote}.",
+        f"{result.masked:.1%} of the picture was masked; {result.unseen:.1%} of that is seen in no frame and was invented.",
+    ]
 
 
 def _forecast_lines(forecast: Forecast) -> list[str]:

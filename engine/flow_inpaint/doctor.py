@@ -1,4 +1,5 @@
 """`flow-inpaint doctor`: what is on this machine, what is wrong with it, and what to do about it."""
+
 from __future__ import annotations
 
 import importlib
@@ -7,6 +8,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -94,7 +96,13 @@ def _looked(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _own() -> list[Finding]:
-    return [Finding("Flow Inpaint", "good", f"{__version__} in {Path(__file__).parent}")]
+    found = f"{__version__} in {Path(__file__).parent}"
+    try:
+        importlib.import_module(f"{__package__}.pipeline")
+    except Exception as error:
+        text = " ".join(str(error).split())
+        return [Finding("Flow Inpaint", "broken", f"{found}: does not load ({text})", _REINSTALL.format("flow-inpaint"))]
+    return [Finding("Flow Inpaint", "good", found)]
 
 
 def _python() -> list[Finding]:
@@ -130,13 +138,14 @@ def _codecs() -> list[Finding]:
 
 
 def _opens(name: str, mode: Literal["r", "w"], known: set[str]) -> bool:
-    import av
+    from av.codec import Codec
+    from av.error import FFmpegError
 
     if name not in known:
         return False
     try:
-        return av.codec.Codec(name, mode) is not None
-    except (av.FFmpegError, ValueError):
+        return Codec(name, mode) is not None
+    except (FFmpegError, ValueError):
         return False
 
 
@@ -171,7 +180,9 @@ def _images() -> list[Finding]:
             if not whole:
                 lost.append(f"{suffix} with {8 * picture.itemsize} bits")
     if lost:
-        return [Finding("images", "note", f"cannot be written and read back: {', '.join(lost)}", _REINSTALL.format("opencv-python-headless av"))]
+        return [
+            Finding("images", "note", f"cannot be written and read back: {', '.join(lost)}", _REINSTALL.format("opencv-python-headless av"))
+        ]
     return [Finding("images", "good", "PNG, TIFF and OpenEXR are written and read back exactly")]
 
 
@@ -250,15 +261,10 @@ def _blender_program(path: str) -> Finding:
         said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("Blender", "note", f"{path} does not start ({type(error).__name__})", "Repair or reinstall Blender.")
-    first = said.stdout.strip().partition("\n")[0]
-    if said.returncode or not first.startswith("Blender "):
+    version = re.match(r"Blender (\d+)\.(\d+)\S*", said.stdout.strip())
+    if said.returncode or version is None:
         return Finding("Blender", "note", f"{path} does not say its version (exit code {said.returncode})", "Repair or reinstall Blender.")
-    return _blender_version(path, first)
-
-
-def _blender_version(path: str, first: str) -> Finding:
-    version = first.split()[1]
-    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_BLENDER:
-        oldest = ".".join(map(str, _OLDEST_BLENDER))
-        return Finding("Blender", "note", f"{version} at {path}", f"The add-on needs Blender {oldest} or newer.")
-    return Finding("Blender", "good", f"{version} at {path}")
+    found = f"{version[0].removeprefix('Blender ')} at {path}"
+    if (int(version[1]), int(version[2])) < _OLDEST_BLENDER:
+        return Finding("Blender", "note", found, f"The add-on needs Blender {'.'.join(map(str, _OLDEST_BLENDER))} or newer.")
+    return Finding("Blender", "good", found)

@@ -11,7 +11,7 @@ from .flow.masked import Completion, estimate_pair
 from .poisson import bounding_box, interpolate
 from .propagation.trace import GUARD, Hops, guard_band, hops
 
-_LEAST_MARGIN, _LARGEST_MARGIN = 64, 256
+_LEAST_MARGIN, _LARGEST_MARGIN = 128, 384
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def eight_bits(picture: np.ndarray) -> np.ndarray:
 def margin(hole: tuple[slice, slice]) -> int:
     """How much of a hole's surroundings its motion is measured from, in pixels."""
     size = max(part.stop - part.start for part in hole)
-    return int(np.clip(size // 2, _LEAST_MARGIN, _LARGEST_MARGIN))
+    return int(np.clip(size, _LEAST_MARGIN, _LARGEST_MARGIN))
 
 
 def measure(a: View, b: View, settings: MotionSettings) -> tuple[Hops, Hops]:

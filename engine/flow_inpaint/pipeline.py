@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from .work import work_folder
 #: Stages in order, and about what share of the time each takes.
 STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35}
 _SMALLEST = 16
+_LEAST_SURROUNDINGS = 64
 
 T, R = TypeVar("T"), TypeVar("R")
 
@@ -92,14 +93,13 @@ def run(
 def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
     clock = _Clock(lambda progress: None, aborted)
-    with open_source(job.source) as source:
-        params = job.params
+    params = job.params
+    with open_source(job.source) as source, _matte(job, source.info) as matte:
         first, last = frame_range(job, source.info)
-        matte = open_matte(job.mask, source.info, int(params["mask_grow"]), float(params["mask_threshold"]))
-        survey = _survey(matte, source.info, _context(first, last, int(params["reach"]), source.info.count), clock)
+        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock)
     count = last - first + 1
-    hole = survey.pixels / max(survey.frames, 1)
-    notes = [] if survey.region else ["Nothing is masked: the source would pass through unchanged."]
+    hole = survey.pixels / count
+    notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
     height, width = source.info.height, source.info.width
     region = (survey.region[0].stop - survey.region[0].start) * (survey.region[1].stop - survey.region[1].start) if survey.region else 0
     return Forecast(
@@ -130,40 +130,48 @@ def _context(first: int, last: int, reach: int, count: int) -> tuple[int, int]:
     return max(first - reach, 0), min(last + reach, count - 1)
 
 
+def _matte(job: Job, info: ClipInfo) -> Matte:
+    return open_matte(job.mask, info, int(job.params["mask_grow"]), float(job.params["mask_threshold"]))
+
+
 @dataclass
 class _Survey:
-    """What the mattes say before any picture is read. `region` None: nothing is masked."""
+    """What the mattes say before any picture is read.
+
+    region  OpenFX's getRegionsOfInterest: rows and columns that are processed; None: nothing is masked in the wanted frames
+    needed  first and last frame that are read, so that the wanted ones see far enough
+    pixels  how many are masked in the wanted frames
+    """
 
     region: tuple[slice, slice] | None
-    frames: int
+    needed: tuple[int, int]
     pixels: int
 
 
-def _survey(matte: Matte, info: ClipInfo, needed: tuple[int, int], clock: _Clock) -> _Survey:
-    shape = (info.height, info.width)
-    rows, columns = np.zeros(shape[0], bool), np.zeros(shape[1], bool)
+def _survey(matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock) -> _Survey:
+    needed = _context(*wanted, reach, info.count)
+    rows, columns = np.zeros(info.height, bool), np.zeros(info.width, bool)
     pixels = largest = 0
-    total = needed[1] - needed[0] + 1
     everything = True
-    for done, hole in enumerate(matte.read(*needed), 1):
-        clock.tick("matte", done, total)
+    for frame, hole in enumerate(matte.read(*needed), needed[0]):
+        clock.tick("matte", frame - needed[0] + 1, needed[1] - needed[0] + 1)
         box = bounding_box(hole)
         if box is None:
             everything = False
             continue
         rows[box[0]], columns[box[1]] = True, True
-        largest = max(largest, box[0].stop - box[0].start, box[1].stop - box[1].start)
+        largest = max(largest, *(part.stop - part.start for part in box))
         covered = int(hole.sum())
-        pixels += covered
         everything &= covered == hole.size
-    if pixels and everything:
+        if wanted[0] <= frame <= wanted[1]:
+            pixels += covered
+    if everything:
         raise BadClip("The matte covers the whole picture in every frame, so nothing is left to fill it from: check its channel, or invert it.")
     if not pixels:
-        return _Survey(None, total, 0)
+        return _Survey(None, wanted, 0)
     # A hole shows its background once it has moved by its own size: that much around it may be a source.
-    reach = max(largest, 64)
-    region = (_widened(rows, reach), _widened(columns, reach))
-    return _Survey(region, total, pixels)
+    around = max(largest, _LEAST_SURROUNDINGS)
+    return _Survey((_widened(rows, around), _widened(columns, around)), needed, pixels)
 
 
 def _widened(marked: np.ndarray, by: int) -> slice:
@@ -196,10 +204,10 @@ class _Run:
             if min(info.width, info.height) < _SMALLEST:
                 raise BadClip(f"{info.path.name} is {info.width}x{info.height}: pictures of at least {_SMALLEST}x{_SMALLEST} pixels are needed.")
             first, last = frame_range(job, info)
-            matte = open_matte(job.mask, info, int(job.params["mask_grow"]), float(job.params["mask_threshold"]))
-            output = stack.enter_context(open_output(job.output, source, first, last))
-            needed = _context(first, last, self.look.reach, info.count)
-            survey = _survey(matte, info, needed, clock)
+            matte = stack.enter_context(_matte(job, info))
+            output = stack.enter_context(open_output(job.output, source, first, last, keep=matte.files))
+            survey = _survey(matte, info, (first, last), self.look.reach, clock)
+            needed = survey.needed
             masked = unseen = 0
             if survey.region is None:
                 self.say("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")
@@ -214,12 +222,15 @@ class _Run:
                 store = ShotStore(folder, shape, info.dtype, offset=needed[0])
                 stack.callback(store.close)
                 shots = self._read(source, matte, survey.region, needed, store, pool)
-                for begin, end in shots:
-                    trace_shot(store, begin, end, self.look.reach, clock.pulse("trace", needed))
-                for begin, end in shots:
-                    invent(store, begin, end, self.look, clock.pulse("fill", needed))
+                frames = needed[1] - needed[0] + 1
+                with clock.beats("trace", 2 * frames) as pulse:
+                    for begin, end in shots:
+                        trace_shot(store, begin, end, self.look.reach, pulse)
+                with clock.beats("fill", 3 * frames) as pulse:
+                    for begin, end in shots:
+                        invent(store, begin, end, self.look, pulse)
                 masked, unseen = self._write(source, store, survey.region, (first, last), output, pool)
-            for note in output.notes:
+            for note in (*matte.notes, *output.notes):
                 self.say("info", note)
             files = output.commit()
         count = last - first + 1
@@ -324,16 +335,18 @@ class _Clock:
         eta = passed * (1 / self._fraction - 1) if self._fraction > 0.05 else None
         self._tell(Progress(stage, done, total, self._fraction, eta))
 
-    def pulse(self, stage: str, frames: tuple[int, int]) -> Callable[[], None]:
-        """A sign of life for stages that visit frames more than once or not at all."""
-        state = {"done": 0}
-        total = 3 * (frames[1] - frames[0] + 1)
+    @contextmanager
+    def beats(self, stage: str, expected: int) -> Iterator[Callable[[], None]]:
+        """For a stage that goes over the frames several times: a sign of life to call at each step."""
+        done = 0
 
         def beat() -> None:
-            state["done"] = min(state["done"] + 1, total)
-            self.tick(stage, state["done"], total)
+            nonlocal done
+            done = min(done + 1, expected - 1)
+            self.tick(stage, done, expected)
 
-        return beat
+        yield beat
+        self.tick(stage, expected, expected)
 
 
 def _workers() -> int:
@@ -344,15 +357,15 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_workers(), "flow-inpaint")
 
 
-class _one_thread_each:
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
     """Frames are worked on side by side, so OpenCV must not split each of them again."""
-
-    def __enter__(self) -> None:
-        self._before = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-
-    def __exit__(self, *_: object) -> None:
-        cv2.setNumThreads(self._before)
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:

@@ -1,4 +1,5 @@
 """Progress on its way to somebody: how often, and how it looks on a terminal."""
+
 from __future__ import annotations
 
 import json
@@ -81,13 +82,17 @@ class Bars:
         self._stages: dict[str, tuple[int, int]] = {}
         self._whole = ""
         self._drawn = 0
-        self.progress = Pace(self._show)
+        self._pace = Pace(self._show)
         if os.name == "nt":
             # An empty command is what makes the old Windows console understand escape sequences.
             os.system("")
 
-    def _show(self, progress: Progress) -> None:
+    def progress(self, progress: Progress) -> None:
+        # Noted even when it is too soon to draw again, or a stage would seem to stop before its end.
         self._stages[progress.stage] = (progress.done, progress.total)
+        self._pace(progress)
+
+    def _show(self, progress: Progress) -> None:
         left = "" if progress.eta_s is None else f"  {clock_time(progress.eta_s)} left"
         self._whole = f"{progress.fraction:4.0%}{left}"
         self._draw(progress.fraction)

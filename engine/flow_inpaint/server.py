@@ -20,6 +20,7 @@ not queued. While a job runs: notifications
 What goes wrong with a job has the code -32000, a sentence for the person at the screen as its message,
 and data {"status": "BadClip" | "BadParameter" | "OutOfMemory" | "MissingWeights" | "Aborted" | "Failed"}.
 """
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """How good a result is: in numbers, and to the eye."""
+
 from .scores import Scores, evaluate
 from .sheet import before_after, contact_sheet, overlay, save_png
 

@@ -1,4 +1,5 @@
 """Pictures to look at: footage, matte and result side by side."""
+
 from __future__ import annotations
 
 import os

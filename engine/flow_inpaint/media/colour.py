@@ -50,9 +50,8 @@ def planar(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def _unsited(frame: av.VideoFrame) -> av.VideoFrame:
-    """The frame without a chroma location (see `samples.copied`), copied only where that could matter."""
-    shape = layout(frame.format.name)
-    return copied(planar(frame)) if shape.shift_x or shape.shift_y else frame
+    """The frame without a chroma location (see `samples.copied`)."""
+    return copied(planar(frame)) if layout(frame.format.name).family == "yuv" else frame
 
 
 def chroma_site(frame: av.VideoFrame) -> str | None:

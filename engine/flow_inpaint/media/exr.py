@@ -83,6 +83,8 @@ def encode_exr(rgb: np.ndarray, alpha: np.ndarray | None, half: bool) -> bytes:
     encoder.options = {"format": "half" if half else "float", "compression": "zip16"}
     frame = av.VideoFrame(width, height, encoder.pix_fmt)
     channels = [rgb[..., 1], rgb[..., 2], rgb[..., 0]] + ([] if alpha is None else [alpha])
+    if half:  # the encoder would cut the digits off
+        channels = [channel.astype(np.float16) for channel in channels]
     for plane, channel in zip(planes(frame), channels):
         plane[...] = channel
     frame.pts = 0

@@ -38,17 +38,22 @@ def open_output(spec: OutputSpec, source: Source, first: int, last: int, keep: I
     Raises `BadClip` before anything is written when the place or format does not suit, `Failed` when writing fails
     (disk full); in both cases nothing of the new result is left.
     """
-    info = source.info
-    check_range(info, first, last)
-    declared = effect.formats()[spec.format]
+    check_range(source.info, first, last)
     _check_samples(spec, source)
-    if declared["kind"] == "video":
-        place: FilePlace | SequencePlace = FilePlace(spec, declared["extension"])
-    else:
-        place = SequencePlace(spec, declared["extension"], info, first, last)
-    refuse_sources(place, info, keep)
+    try:
+        place = _place(spec, source, first, last)
+        refuse_sources(place, source.info, keep)
+    except OSError as error:
+        raise BadClip(f"The output {spec.path} cannot be written: {error.strerror}.") from error
     make: Any = VideoOutput if isinstance(place, FilePlace) else ImageOutput
     return make(place, spec.format, source, first, last)
+
+
+def _place(spec: OutputSpec, source: Source, first: int, last: int) -> FilePlace | SequencePlace:
+    declared = effect.formats()[spec.format]
+    if declared["kind"] == "video":
+        return FilePlace(spec, declared["extension"])
+    return SequencePlace(spec, declared["extension"], source.info, first, last)
 
 
 def _check_samples(spec: OutputSpec, source: Source) -> None:

@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,8 @@ class FilePlace:
         return OutputFiles(self.path, [self.path.name])
 
     def discard(self) -> None:
-        self._part.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._part.unlink()
         self._folders.remove()
 
 
@@ -167,7 +168,8 @@ def refuse_sources(place: FilePlace | SequencePlace, info: ClipInfo, keep: Itera
     """Raises `BadClip` when the result would be written over footage that the job reads."""
     sources = {_identity(file) for file in info.files}
     kept = {_identity(Path(file)) for file in keep}
-    if isinstance(place, SequencePlace) and place.is_folder and _identity(place.folder) in {_identity(f) for f in (info.path, info.files[0].parent)}:
+    source_folders = {_identity(info.path), _identity(info.files[0].parent)} if info.kind == "images" else set()
+    if isinstance(place, SequencePlace) and place.is_folder and _identity(place.folder) in source_folders:
         raise BadClip(f"The output folder {place.folder} is the source's own: choose another, the source is never written over.")
     for target in place.targets:
         if _identity(target) in sources:

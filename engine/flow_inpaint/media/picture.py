@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 
 import av
 import numpy as np
@@ -65,22 +64,26 @@ class FramePicture(Picture):
     def __init__(self, index: int, frame: av.VideoFrame):
         self.index = index
         self.frame = frame
+        self._rgb: np.ndarray | None = None
 
-    @cached_property
+    @property
     def rgb(self) -> np.ndarray:
-        return colour.rgb_of(self.frame)
+        if self._rgb is None:
+            self._rgb = colour.rgb_of(self.frame)
+        return self._rgb
 
-    @cached_property
+    @property
     def alpha(self) -> np.ndarray | None:
         return colour.alpha_of(self.frame)
 
     def composite(self, filled: np.ndarray, hole: np.ndarray, origin: tuple[int, int] = (0, 0)) -> FramePicture:
-        region = _region(hole, origin, (self.frame.height, self.frame.width))
-        source = colour.planar(self.frame)
-        shape = layout(source.format.name)
-        frame = copied(source)
-        if hole.any():
-            {"yuv": _write_yuv, "gbr": _write_gbr, "gray": _write_gray}[shape.family](planes(frame), filled, hole, region, shape, frame)
+        _region(hole, origin, (self.frame.height, self.frame.width))
+        frame = copied(colour.planar(self.frame))
+        box = _bounds(hole)
+        if box is not None:
+            shape = layout(frame.format.name)
+            region = (slice(origin[0] + box[0].start, origin[0] + box[0].stop), slice(origin[1] + box[1].start, origin[1] + box[1].stop))
+            _WRITE[shape.family](frame, shape, filled[box], hole[box], region)
         return FramePicture(self.index, frame)
 
 
@@ -94,17 +97,27 @@ def _region(hole: np.ndarray, origin: tuple[int, int], size: tuple[int, int]) ->
     return slice(y, y + height), slice(x, x + width)
 
 
-def _write_gbr(targets: list[np.ndarray], filled: np.ndarray, hole: np.ndarray, region: Region, shape: Layout, frame: av.VideoFrame) -> None:
-    for target, channel in zip(targets, (1, 2, 0)):
+def _bounds(hole: np.ndarray) -> Region | None:
+    """The smallest region that holds the whole hole."""
+    rows = np.flatnonzero(hole.any(axis=1))
+    if not len(rows):
+        return None
+    columns = np.flatnonzero(hole[rows[0] : rows[-1] + 1].any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _write_gbr(frame: av.VideoFrame, shape: Layout, filled: np.ndarray, hole: np.ndarray, region: Region) -> None:
+    for target, channel in zip(planes(frame), (1, 2, 0)):
         target[region][hole] = colour.narrow(filled[..., channel][hole], shape)
 
 
-def _write_gray(targets: list[np.ndarray], filled: np.ndarray, hole: np.ndarray, region: Region, shape: Layout, frame: av.VideoFrame) -> None:
+def _write_gray(frame: av.VideoFrame, shape: Layout, filled: np.ndarray, hole: np.ndarray, region: Region) -> None:
     luma, _, _ = colour.luma_chroma(filled[hole], matrix=1, white=full_scale(filled.dtype))
-    targets[0][region][hole] = _rounded(luma * shape.top, shape)
+    planes(frame)[0][region][hole] = _rounded(luma * shape.top, shape)
 
 
-def _write_yuv(targets: list[np.ndarray], filled: np.ndarray, hole: np.ndarray, region: Region, shape: Layout, frame: av.VideoFrame) -> None:
+def _write_yuv(frame: av.VideoFrame, shape: Layout, filled: np.ndarray, hole: np.ndarray, region: Region) -> None:
+    targets = planes(frame)
     full = shape.full_range or frame.color_range == 2
     luma, blue, red = colour.luma_chroma(filled, frame.colorspace, colour.video_white(shape, full))
     targets[0][region][hole] = _rounded(colour.luma_code(luma[hole], shape.depth, full), shape)
@@ -113,6 +126,9 @@ def _write_yuv(targets: list[np.ndarray], filled: np.ndarray, hole: np.ndarray, 
     for target, chroma in zip(targets[1:3], (blue, red)):
         mean = _blocks(np.pad(chroma, padding, mode="edge"), shape).mean(axis=(1, 3))
         target[spans][covered] = _rounded(colour.chroma_code(mean[covered], shape.depth, full), shape)
+
+
+_WRITE = {"yuv": _write_yuv, "gbr": _write_gbr, "gray": _write_gray}
 
 
 def _aligned(

@@ -19,6 +19,13 @@ def open_source(spec: ClipSpec) -> Source:
     exactly: interlaced, lying on its side, variable frame rate, frames hidden by an edit list, no time stamps,
     images with gaps in their numbers or of different sizes.
     """
+    try:
+        return _opened(spec)
+    except OSError as error:
+        raise BadClip(f"{spec.path} cannot be read: {error.strerror}.") from error
+
+
+def _opened(spec: ClipSpec) -> Source:
     path = spec.path
     if means_images(path) or (not path.exists() and counter_pattern(path)):
         return ImageSource(spec)

@@ -1,8 +1,10 @@
 """One decoder with a place in a video file."""
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -11,6 +13,8 @@ from av.stream import Disposition
 from ..errors import BadClip
 from .video_index import Key, VideoIndex
 
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_THREADS = 4  # each one holds a few frames of its own
 _HOP = 8  # frames that are sooner decoded than skipped by seeking
 _STEPS_BACK = 2  # an open GOP needs the key frame before; a gradual refresh one more
 
@@ -22,6 +26,7 @@ class VideoCursor:
         self._path = path
         self._index = index
         self._open()
+        self._frames = self._decode(self._container.demux(self._stream))
         self.upcoming = 0
 
     @property
@@ -49,7 +54,7 @@ class VideoCursor:
             if earlier < 0:
                 break
             self._start_at(earlier)
-        raise BadClip(f"{self._path}: frame {number} cannot be decoded, the file is damaged there; use a sound copy or leave that part out.")
+        raise BadClip(f"{self._path}: frame {number} cannot be decoded, the file is damaged there; use a sound copy or other frames.")
 
     def close(self) -> None:
         self._container.close()
@@ -57,36 +62,42 @@ class VideoCursor:
     def _open(self) -> None:
         self._container = open_video(self._path)
         self._stream = picture_stream(self._container)
-        self._stream.thread_type = "AUTO"
-        self._frames = self._decode(self._container.demux(self._stream))
+        self._decoder = _decoder(self._stream)
+        self._decoder.thread_type = "AUTO"
+        self._decoder.thread_count = min(_THREADS, os.cpu_count() or 1)
 
     def _start_at(self, number: int) -> None:
-        key = self._index.keys[number]
-        self._frames = self._decode(self._packets_from(key))
+        self._frames = self._decode(self._packets_from(self._index.keys[number]))
         self.upcoming = self._index.key_frame(number)
 
     def _packets_from(self, key: Key) -> Iterator[av.Packet]:
         """The packets from `key` on. Where seeking does not get there, the file is read from its beginning."""
+        started = False
+        for packet in self._sought(key) or self._from_the_beginning():
+            started = started or not packet.size or self._place(packet) >= key.place
+            if started:
+                yield packet
+
+    def _sought(self, key: Key) -> Iterator[av.Packet] | None:
+        """Packets that begin at `key` or before it, or None."""
         for stamp in (key.pts, key.dts):
             if stamp is None:
                 continue
             try:
                 self._container.seek(stamp, stream=self._stream, backward=True)
-            except av.FFmpegError:
+                packets = self._container.demux(self._stream)
+                packet = next(packets)
+            except (av.FFmpegError, StopIteration):
                 continue
-            packets = self._container.demux(self._stream)
-            packet = next(packets, None)
-            if packet is not None and packet.size and self._place(packet) <= key.place:
-                break
-        else:
-            self._container.close()
-            self._open()
-            packets = self._container.demux(self._stream)
-            packet = next(packets)
-        while packet.size and self._place(packet) < key.place:
-            packet = next(packets)
-        yield packet
-        yield from packets
+            if packet.size and self._place(packet) <= key.place:
+                self._decoder.flush_buffers()
+                return chain((packet,), packets)
+        return None
+
+    def _from_the_beginning(self) -> Iterator[av.Packet]:
+        self._container.close()
+        self._open()
+        return self._container.demux(self._stream)
 
     def _place(self, packet: av.Packet) -> int:
         frame = None if packet.pts is None else self._index.find(packet.pts)
@@ -94,18 +105,33 @@ class VideoCursor:
 
     def _decode(self, packets: Iterator[av.Packet]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Whole frames with their numbers. A damaged packet gives none: its frame is missed when its turn comes."""
-        while True:
+        for packet in _readable(packets):
             try:
-                packet = next(packets, None)
-                frames = [] if packet is None else packet.decode()
+                frames = self._decoder.decode(packet)
             except av.FFmpegError:
                 continue
-            if packet is None:
-                return
             for frame in frames:
                 number = None if frame.pts is None else self._index.find(frame.pts)
                 if number is not None and not frame.is_corrupt:
                     yield number, frame
+
+
+def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet | None]:
+    """The packets up to the end or the first that cannot be read, then None, which empties the decoder."""
+    try:
+        for packet in packets:
+            if packet.size:
+                yield packet
+    except av.FFmpegError:
+        pass  # the frames that are missing now are named when their turn comes
+    yield None
+
+
+def _decoder(stream: av.VideoStream) -> av.VideoCodecContext:
+    """The stream's own decoder, or the one that knows the alpha channel of VP8 and VP9."""
+    marked = "1" in (stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE"))
+    name = _ALPHA_DECODERS.get(stream.codec_context.name) if marked else None
+    return av.CodecContext.create(name, "r") if name else stream.codec_context
 
 
 def open_video(path: Path) -> av.container.InputContainer:

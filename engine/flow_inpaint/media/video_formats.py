@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 
 import av
@@ -12,8 +13,9 @@ import numpy as np
 from . import colour
 from .info import ClipInfo, ColourTags
 from .picture import FramePicture, Picture
-from .samples import copied, layout, planes
+from .samples import Layout, copied, layout, planes
 
+_SMALL = 1280 * 720
 _BT709, _LIMITED, _FULL = 1, 1, 2
 
 
@@ -35,15 +37,35 @@ def video_format(name: str, info: ClipInfo) -> VideoFormat:
 
 
 def _ffv1(info: ClipInfo) -> VideoFormat:
-    options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
-    planar = layout(info.pixel_format).name.replace("yuvj", "yuv") if info.pixel_format else None
-    if planar in _encodable("ffv1"):
-        tags = replace(info.colour, range=_FULL) if info.pixel_format.startswith("yuvj") else info.colour
-        return VideoFormat("ffv1", "matroska", planar, options, tags, lambda picture: _same_samples(picture, planar, tags))
+    shape = layout(info.pixel_format) if info.pixel_format else None
+    planar = shape.name.replace("yuvj", "yuv") if shape else None
+    if planar in _encodable("ffv1") and not _loses_chroma(info, shape):
+        tags = replace(info.colour, range=_FULL) if shape.full_range and shape.family == "yuv" else info.colour
+        return VideoFormat("ffv1", "matroska", planar, _ffv1_options(info, planar), tags, lambda picture: _same_samples(picture, planar, tags))
     deep = info.dtype is np.uint16
     target = {(False, False): "bgr0", (False, True): "bgra", (True, False): "gbrp16le", (True, True): "gbrap16le"}[deep, info.has_alpha]
     tags = replace(info.colour, matrix=2, range=0)
-    return VideoFormat("ffv1", "matroska", target, options, tags, lambda picture: _rgb_frame(picture, target))
+    return VideoFormat("ffv1", "matroska", target, _ffv1_options(info, target), tags, lambda picture: _rgb_frame(picture, target))
+
+
+def _loses_chroma(info: ClipInfo, shape: Layout) -> bool:
+    """Whether the codec garbles the last chroma column: 4:1:1 and 4:1:0 in widths that do not divide."""
+    return shape.shift_x > 1 and info.width % (1 << shape.shift_x) != 0
+
+
+def _ffv1_options(info: ClipInfo, pixel_format: str) -> dict[str, str]:
+    """Slices that can be coded side by side, where the size allows it: not every odd one can be cut into them."""
+    slices = "4" if info.width * info.height <= _SMALL else "12"
+    for options in ({"level": "3", "slices": slices, "slicecrc": "1"}, {"level": "3", "slicecrc": "1"}):
+        trial = av.CodecContext.create("ffv1", "w")
+        trial.width, trial.height, trial.pix_fmt, trial.time_base = info.width, info.height, pixel_format, Fraction(1, 25)
+        trial.options = dict(options)
+        try:
+            trial.open()
+        except av.FFmpegError:
+            continue
+        return options | {"g": "1"}
+    return {"level": "1", "g": "1"}
 
 
 def _prores(info: ClipInfo) -> VideoFormat:

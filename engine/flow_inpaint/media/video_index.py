@@ -1,6 +1,7 @@
 """Which packet shows which frame: the presentation order of a video file, found without decoding."""
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,6 @@ import numpy as np
 
 from ..errors import BadClip
 
-_MATROSKA = "matroska"
 _LATE = 0.5  # frames: from here on, counting frames and counting time disagree
 
 
@@ -113,14 +113,14 @@ def promised_frames(container: av.container.InputContainer, stream: av.VideoStre
 
 
 def _header_duration(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    if _MATROSKA not in container.format.name:
+    """When the video ends as a Matroska file announces it. The stream's own tag may be stale, the whole file's end is not."""
+    if "matroska" not in container.format.name or not container.duration:
         return None
-    tag = stream.metadata.get("DURATION")
+    whole = Fraction(container.duration, av.time_base)
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)\0*", stream.metadata.get("DURATION", ""))
     if tag:
-        hours, minutes, seconds = tag.strip("\0 ").split(":")
-        return Fraction(seconds) + 60 * int(minutes) + 3600 * int(hours)
-    alone = len(container.streams) == 1 and container.duration
-    return Fraction(container.duration, av.time_base) if alone else None
+        return min(whole, 3600 * int(tag[1]) + 60 * int(tag[2]) + Fraction(tag[3]))
+    return whole if len(container.streams) == 1 else None
 
 
 def _rate(pts: np.ndarray, stream: av.VideoStream) -> Fraction:

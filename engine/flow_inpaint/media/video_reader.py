@@ -40,7 +40,8 @@ class VideoSource:
         indices = job_indices(spec, max(promised, len(self._index)))
         last = max(indices)
         if last >= len(self._index):
-            raise BadClip(f"{self._path} is cut short: its header promises {promised} frames, and it ends after frame {len(self._index) - 1}.")
+            ends = len(self._index) - 1
+            raise BadClip(f"{self._path} is cut short: its header promises {promised} frames, and it ends after frame {ends}.")
         check_constant_rate(self._path, self._index, last)
         self._cache = _FrameCache()
         first = self._frame(indices[0])

@@ -1,18 +1,22 @@
 """Results as a video file, with the source's rate, pixel aspect, colour tags and sound."""
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from typing import Self
 
 import av
 
+from ..errors import Failed
 from .audio_copy import AudioCopy
+from .matroska_aspect import RESERVE, write_pixel_aspect
 from .output_place import FilePlace, OutputFiles, writing
 from .picture import Picture
 from .source import Source
 from .video_formats import VideoFormat, video_format
 from .video_reader import VideoSource
 
+_THREADS = 4
 _IMAGE_RATE = Fraction(24)
 
 
@@ -30,6 +34,8 @@ class VideoOutput:
         self._format = video_format(format, info)
         if info.has_alpha and "a" not in self._format.pixel_format.replace("gray", ""):
             self.notes.append(f"{place.path.name} has no alpha channel: the format {format} holds none.")
+        self._aspect, self._size = info.pixel_aspect, (info.width, info.height)
+        self._patch_aspect = self._format.container == "matroska" and self._aspect != 1
         self._written = 0
         self._committed = False
         self._part = place.prepare()
@@ -54,11 +60,21 @@ class VideoOutput:
         with writing(self._place.path):
             self._container = av.open(str(self._part), "w", format=self._format.container)
             self._stream = _video_stream(self._container, self._format, source, self._rate)
+            if self._patch_aspect:
+                self._stream.metadata["title"] = RESERVE
             if self._audio is not None and not self._audio.add_to(self._container):
                 self.notes.append(f"{self._place.path.name} has no sound: its format cannot hold {self._audio.codecs}.")
                 self._audio.close()
                 self._audio = None
+            self._open_encoder()
             self._container.start_encoding()
+
+    def _open_encoder(self) -> None:
+        try:
+            self._stream.codec_context.open()
+        except (av.FFmpegError, ValueError) as error:
+            kind = f"{self._size[0]}x{self._size[1]} {self._format.pixel_format}"
+            raise Failed(f"{self._place.path.name} cannot be made: {self._format.codec} does not encode {kind}; choose another format.") from error
 
     def write(self, picture: Picture) -> None:
         frame = self._format.frame(picture)
@@ -81,6 +97,8 @@ class VideoOutput:
             self._mux_sound(self._written / self._rate)
             container, self._container = self._container, None
             container.close()
+            if self._patch_aspect:
+                write_pixel_aspect(self._part, self._aspect, self._size)
         if self._audio is not None and self._audio.damaged:
             self.notes.append(f"The sound of {self._place.path.name} is incomplete: it is damaged in the source.")
         files = self._place.commit()
@@ -114,6 +132,7 @@ def _video_stream(container: av.container.OutputContainer, format: VideoFormat, 
     encoder = stream.codec_context
     encoder.time_base = 1 / rate
     encoder.thread_type = "AUTO"
+    encoder.thread_count = min(_THREADS, os.cpu_count() or 1)
     encoder.sample_aspect_ratio = info.pixel_aspect
     encoder.color_primaries, encoder.color_trc = format.tags.primaries, format.tags.transfer
     encoder.colorspace, encoder.color_range = format.tags.matrix, format.tags.range

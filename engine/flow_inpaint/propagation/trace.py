@@ -88,9 +88,8 @@ class Walk:
         self._hidden = np.zeros(size, bool)
         self._last = np.zeros(0, np.int32)
 
-    def start(self, guarded: np.ndarray) -> Links:
-        """Links of the first frame of the sweep, which has no neighbour to come from."""
-        pixels = np.flatnonzero(guarded).astype(np.int32)
+    def start(self, pixels: np.ndarray) -> Links:
+        """Links of the first frame of the sweep, which has no neighbour to come from. `pixels` as in `Hops`."""
         nothing = np.zeros(pixels.size, np.float32)
         return self._remember(Links(pixels, np.full(pixels.size, UNSEEN, np.int32), nothing, nothing, nothing))
 

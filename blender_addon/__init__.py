@@ -1,0 +1,14 @@
+"""Flow Inpaint in Blender's video sequencer: removes what a mask channel covers from a strip."""
+from . import command_line, operators, panels, preferences, properties
+
+_ROOMS = (properties, preferences, operators, panels, command_line)
+
+
+def register() -> None:
+    for room in _ROOMS:
+        room.register()
+
+
+def unregister() -> None:
+    for room in reversed(_ROOMS):
+        room.unregister()

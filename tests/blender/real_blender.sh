@@ -1,0 +1,105 @@
+#!/bin/bash
+# The add-on in a real Blender binary (5.2 LTS from Debian sid): installed from its zip, run by --command in the background,
+# then in a window: a run to its end, and one that ESC stops, with pictures of the screen.
+#
+#   tests/blender/real_blender.sh [SHOTS]          pictures go to SHOTS (default: dist/real_blender)
+#
+# FLOW_INPAINT_BLENDER_ROOT   folder of the Debian system with Blender; made when it is missing (75 s, 2 GB)
+#                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
+# FLOW_INPAINT_PYTHON         the interpreter with the engine (default: .venv/bin/python of this clone)
+#
+# Needs root (chroot) and debootstrap. Mounts are made in a mount namespace of its own and go with it.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repository=$(cd "$here/../.." && pwd)
+root=${FLOW_INPAINT_BLENDER_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/flow-inpaint/sid}
+python=${FLOW_INPAINT_PYTHON:-$repository/.venv/bin/python}
+shots=${1:-$repository/dist/real_blender}
+
+fail() { echo "real_blender: $*" >&2; exit 1; }
+say() { echo "real_blender: $*"; }
+
+[ "$(id -u)" = 0 ] || fail "needs root, for chroot"
+[ -x "$python" ] || fail "$python is no interpreter: run make setup, or set FLOW_INPAINT_PYTHON"
+if [ "${REAL_BLENDER_INSIDE:-}" != yes ]; then
+    export REAL_BLENDER_INSIDE=yes
+    exec unshare --mount --propagation private -- "$BASH" "${BASH_SOURCE[0]}" "$@"
+fi
+
+make_root() {
+    command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
+    local mirror packages
+    mirror=$(grep -rhoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ')
+    packages="blender python3-numpy python3-cattr python3-requests xvfb libgl1-mesa-dri libegl-mesa0 imagemagick xauth xdotool"
+    say "making $root from ${mirror:=http://deb.debian.org/debian}"
+    mkdir -p "$(dirname "$root")"
+    rm -rf "$root.part"
+    debootstrap --variant=minbase --include=ca-certificates sid "$root.part" "$mirror" >"$root.log" 2>&1 || fail "debootstrap failed: see $root.log"
+    echo 'Acquire::Check-Valid-Until "false";' >"$root.part/etc/apt/apt.conf.d/99-old-snapshots"
+    cp /etc/resolv.conf "$root.part/etc/resolv.conf"
+    # shellcheck disable=SC2086
+    { chroot "$root.part" apt-get update &&
+        DEBIAN_FRONTEND=noninteractive chroot "$root.part" apt-get install -y --no-install-recommends $packages; } >>"$root.log" 2>&1 ||
+        fail "Blender could not be installed: see $root.log"
+    mv "$root.part" "$root"
+}
+
+[ -x "$root/usr/bin/blender" ] || make_root
+
+work=$(mktemp -d /tmp/flow-inpaint-real-blender.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$shots"
+shots=$(cd "$shots" && pwd)
+
+# One folder with one name on both sides of the chroot; the whole host below /mnt/host, where the engine runs.
+mkdir -p "$root$work" "$root/mnt/host"
+trap 'umount "$root$work"; rmdir "$root$work"; rm -rf "$work"' EXIT
+mount --rbind / "$root/mnt/host"
+mount --bind "$work" "$root$work"
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+
+say "zip and clips"
+"$python" "$repository/build_addon.py" --output "$work" >/dev/null 2>"$work/build.log" || { cat "$work/build.log"; fail "no zip"; }
+cp "$here"/scripts_real_edit.py "$here"/scripts_real_window.py "$work"
+"$python" "$here/real_clips.py" "$work"
+mkdir -p "$work/home" "$work/shots"
+cat >"$work/engine-python" <<WRAPPER
+#!/bin/sh
+exec chroot /mnt/host '$python' "\$@"
+WRAPPER
+chmod +x "$work/engine-python"
+
+inside() {
+    timeout 300 chroot "$root" env -i HOME="$work/home" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin \
+        FLOW_INPAINT_PYTHON="$work/engine-python" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "$@"
+}
+
+say "$(inside blender --version | head -n 1)"
+inside blender --command extension validate "$work"/flow_inpaint-*.zip >"$work/validate.log" 2>&1 || { cat "$work/validate.log"; fail "Blender refuses the zip"; }
+inside blender --command extension install-file -r user_default --enable "$work"/flow_inpaint-*.zip >"$work/install.log" 2>&1 ||
+    fail "the zip was not installed: $(tail -n 3 "$work/install.log")"
+
+say "in the background"
+inside blender -b --python-exit-code 1 --python "$work/scripts_real_edit.py" -- make >"$work/edit.log" 2>&1 || { cat "$work/edit.log"; fail "no edit"; }
+code=0
+inside blender -b "$work/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset draft --save >"$work/command.log" 2>&1 || code=$?
+[ "$code" = 0 ] || { cat "$work/command.log"; fail "the command ended with $code"; }
+inside blender -b "$work/edit.blend" --python-exit-code 1 --python "$work/scripts_real_edit.py" -- check >"$work/check.log" 2>&1 ||
+    { cat "$work/check.log"; fail "the saved file is not as it should be"; }
+code=0
+inside blender -b "$work/edit.blend" --command flow_inpaint --strip Nobody --mask-channel 3 >"$work/out.log" 2>"$work/errors.log" || code=$?
+[ "$code" = 1 ] || fail "a strip that is not there gave the exit code $code"
+grep -q "^flow_inpaint: .*Nobody" "$work/errors.log" || fail "a strip that is not there was not named: $(cat "$work/errors.log")"
+
+say "in a window"
+code=0
+inside xvfb-run -a -s "-screen 0 1600x900x24" blender --app-template Video_Editing -p 0 0 1600 900 \
+    --python-exit-code 1 --python "$work/scripts_real_window.py" \
+    >"$work/window.log" 2>&1 || code=$?
+cp "$work"/shots/*.png "$shots"/ 2>/dev/null || true
+cp "$work"/*.log "$shots"/
+grep -q '^WINDOW OK$' "$work/window.log" || { tail -n 40 "$work/window.log"; fail "the run in a window failed (exit code $code)"; }
+grep '^window:' "$work/window.log"
+say "all is well; pictures in $shots"

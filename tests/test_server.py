@@ -1,0 +1,445 @@
+"""`flow-inpaint serve`, spoken to by a host that has nothing but the standard library."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from io import BytesIO
+
+import fake_pipeline
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flow_inpaint import effect, server
+from flow_inpaint.progress_bar import Pace
+
+SOON = 10.0
+
+
+class Host:
+    """The other side of the protocol."""
+
+    def __init__(self, folder, words=None):
+        self.folder = folder
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(words or fake_pipeline.command("serve"), cwd=folder, **pipes)
+        self.lines = queue.SimpleQueue()
+        self.notified = []
+        self.last_id = 0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def raw(self, data: bytes):
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def send(self, method, params=None):
+        self.last_id += 1
+        message = {"jsonrpc": "2.0", "id": self.last_id, "method": method}
+        self.raw(json.dumps(message if params is None else message | {"params": params}).encode() + b"\n")
+        return self.last_id
+
+    def next(self):
+        """The next response; notifications are put aside."""
+        while (message := self.lines.get(timeout=SOON)) is not None:
+            assert message["jsonrpc"] == "2.0"
+            if "method" not in message:
+                return message
+            self.notified.append(message)
+        raise AssertionError("the server ended: " + self.process.stderr.read().decode())
+
+    def ask(self, method, params=None):
+        ident = self.send(method, params)
+        answer = self.next()
+        assert answer["id"] == ident
+        return answer
+
+    def job(self, behaviour, **fields):
+        source = {"path": f"{behaviour}.mkv"}
+        return {"source": source, "mask": {"rectangle": [0, 0, 8, 8]}, "output": {"path": "result.mkv"}} | fields
+
+    def wait_for_progress(self):
+        while True:
+            message = self.lines.get(timeout=SOON)
+            self.notified.append(message)
+            if message.get("method") == "progress":
+                return
+
+    def left(self):
+        return sorted(os.listdir(self.folder))
+
+    def end(self):
+        self.process.stdin.close()
+        return self.process.wait(SOON)
+
+
+@pytest.fixture
+def host(tmp_path):
+    made = Host(tmp_path)
+    yield made
+    made.process.kill()
+    made.process.wait()
+    for pipe in (made.process.stdin, made.process.stdout, made.process.stderr):
+        pipe.close()
+
+
+def test_describe_is_the_descriptor(host):
+    assert host.ask("describe")["result"] == effect.describe()
+    assert host.ask("describe", {})["result"] == effect.describe()
+    assert host.end() == 0
+    assert host.process.stderr.read() == b""
+
+
+def test_render(host):
+    result = host.ask("render", host.job("plain", frames=[3, 12]))["result"]
+    assert result == {
+        "path": str(host.folder / "result.mkv"),
+        "format": "ffv1",
+        "files": ["result.mkv"],
+        "frames": 10,
+        "first": 3,
+        "width": 64,
+        "height": 48,
+        "identity": False,
+        "masked": 0.25,
+        "unseen": 0.5,
+        "seconds": 1.5,
+    }
+    messages = [m["params"] for m in host.notified if m["method"] == "message"]
+    assert messages == [{"level": "info", "text": "two shots"}, {"level": "warning", "text": "a matte that touches the edge"}]
+    progress = [m["params"] for m in host.notified if m["method"] == "progress"]
+    assert progress[0] == {"stage": "flow", "done": 0, "total": 30, "fraction": 0.0, "eta_s": None}
+    assert progress[-1] == {"stage": "write", "done": 30, "total": 30, "fraction": 1.0, "eta_s": 0.0}
+    assert host.left() == ["result.mkv"]
+
+
+def test_one_process_does_job_after_job(host):
+    for number in range(5):
+        answer = host.ask("render", host.job("plain", output={"path": f"{number}.mkv"}))
+        assert answer["result"]["files"] == [f"{number}.mkv"]
+    assert host.ask("render", host.job("missing"))["error"]["data"] == {"status": "BadClip"}
+    assert "result" in host.ask("render", host.job("plain"))
+
+
+def test_check(host):
+    assert host.ask("check", host.job("plain"))["result"] == {
+        "frames": 30,
+        "width": 64,
+        "height": 48,
+        "masked": 0.25,
+        "memory_mib": 321.4,
+        "seconds": 61.0,
+        "device": "cpu",
+        "flow": effect.resolve()["flow"],
+        "completion": "smooth",
+        "fill": "exemplar",
+        "notes": ["The matte touches the edge."],
+    }
+    assert host.ask("check", host.job("missing"))["error"]["message"] == "missing.mkv does not exist."
+    assert host.left() == []
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "sentence"),
+    [
+        ("missing", "BadClip", "missing.mkv does not exist."),
+        ("memory", "OutOfMemory", "There is not enough memory for this job: close other programs, or do fewer frames at a time."),
+        ("full", "Failed", "The disk is full: free some space, or choose another place for the output."),
+        ("crash", "Failed", "Something went wrong inside Flow Inpaint (ZeroDivisionError: division by zero): please report it."),
+        (
+            "leave",
+            "Failed",
+            "Something went wrong inside Flow Inpaint (SystemExit: a library that thinks it is the program): please report it.",
+        ),
+    ],
+)
+def test_jobs_that_fail(host, behaviour, status, sentence):
+    answer = host.ask("render", host.job(behaviour))
+    assert answer["error"] == {"code": -32000, "message": sentence, "data": {"status": status}}
+    assert host.left() == []
+    assert "result" in host.ask("render", host.job("plain"))
+    host.end()
+    assert (b"Traceback" in host.process.stderr.read()) == (status != "BadClip")
+
+
+def test_bad_jobs_are_refused_before_they_run(host):
+    answer = host.ask("render", host.job("plain", params={"preset": "x"}))
+    assert answer["error"]["data"] == {"status": "BadParameter"} and answer["error"]["message"].startswith("There is no preset 'x'")
+    answer = host.ask("render", host.job("plain", sauce=1))
+    assert answer["error"]["message"].startswith("job has no field 'sauce'")
+    for params in (None, {}, []):
+        assert host.ask("render", params)["error"]["code"] == server.INVALID_PARAMS
+    assert host.notified == []
+
+
+def test_abort_is_answered_at_once_and_cleans_up(host):
+    render = host.send("render", host.job("long"))
+    host.wait_for_progress()
+    assert host.left() == [".result.mkv.part"]
+    began = time.monotonic()
+    abort = host.send("abort")
+    answers = {answer["id"]: answer for answer in (host.next(), host.next())}
+    assert time.monotonic() - began < 1.0
+    assert answers[abort]["result"] == {"aborted": True}
+    assert answers[render]["error"]["data"] == {"status": "Aborted"}
+    assert host.left() == []
+    assert host.ask("abort")["result"] == {"aborted": False}
+    assert "result" in host.ask("render", host.job("plain"))
+
+
+def test_while_a_job_runs(host):
+    render = host.send("render", host.job("long"))
+    host.wait_for_progress()
+    assert host.ask("describe")["result"] == effect.describe()
+    for method in ("render", "check"):
+        assert host.ask(method, host.job("plain"))["error"] == {
+            "code": server.BUSY,
+            "message": "Another job is running: abort it or wait for its end.",
+        }
+    host.raw(b'{"jsonrpc": "2.0", "method": "abort"}\n')
+    answer = host.next()
+    assert answer["id"] == render and answer["error"]["data"] == {"status": "Aborted"}
+
+
+def test_shutdown_ends_a_job_first(host):
+    render = host.send("render", host.job("long"))
+    host.wait_for_progress()
+    shutdown = host.send("shutdown")
+    assert host.next()["id"] == render
+    assert host.next() == {"jsonrpc": "2.0", "id": shutdown, "result": None}
+    assert host.process.wait(2) == 0
+    assert host.left() == []
+
+
+def test_closed_input_ends_a_job_and_the_process(host):
+    host.send("render", host.job("long"))
+    host.wait_for_progress()
+    began = time.monotonic()
+    assert host.end() == 0
+    assert time.monotonic() - began < 2.0
+    assert host.left() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_a_job_and_the_process(host, number):
+    host.send("render", host.job("long"))
+    host.wait_for_progress()
+    host.process.send_signal(number)
+    assert host.process.wait(2) == 130
+    assert host.left() == []
+    assert b"Traceback" not in host.process.stderr.read()
+
+
+def test_killed_in_mid_run_leaves_no_result(host):
+    host.send("render", host.job("long"))
+    host.wait_for_progress()
+    host.process.kill()
+    host.process.wait(SOON)
+    assert "result.mkv" not in host.left()
+
+
+def test_a_job_that_does_not_stop_is_left_behind(tmp_path):
+    words = fake_pipeline.command("serve")
+    words[2] = words[2].replace("from flow_inpaint.cli", "from flow_inpaint import server\nserver.GRACE = 0.3\nfrom flow_inpaint.cli")
+    host = Host(tmp_path, words)
+    host.send("render", host.job("stuck"))
+    assert host.ask("describe")["result"]
+    assert host.end() == 1
+    assert b"did not stop" in host.process.stderr.read()
+
+
+def test_a_host_that_does_not_read_holds_up_nothing(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(fake_pipeline.command("serve"), cwd=tmp_path, **pipes)
+    describe = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "describe"}).encode() + b"\n"
+    job = {"source": {"path": "plain.mkv"}, "mask": {"rectangle": [0, 0, 8, 8]}, "output": {"path": "result.mkv"}}
+    # Their answers are more than a pipe holds.
+    process.stdin.write(describe * 40)
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "render", "params": job}).encode() + b"\n")
+    process.stdin.flush()
+    limit = time.monotonic() + SOON
+    while not (tmp_path / "result.mkv").exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert (tmp_path / "result.mkv").exists()
+    process.stdin.close()
+    assert process.wait(5) == 0
+    process.stdout.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pipe whose other end can be closed while it is read")
+def test_a_host_that_stops_reading_for_good(tmp_path):
+    reading, writing = os.pipe()
+    process = subprocess.Popen(fake_pipeline.command("serve"), cwd=tmp_path, stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    os.close(reading)
+    job = {"source": {"path": "long.mkv"}, "mask": {"rectangle": [0, 0, 8, 8]}, "output": {"path": "result.mkv"}}
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "render", "params": job}).encode() + b"\n")
+    process.stdin.flush()
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.stdin.close()
+    assert process.wait(5) == 0
+    assert os.listdir(tmp_path) == [] and process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_what_libraries_print_stays_out_of_the_protocol(host):
+    assert host.ask("render", host.job("noisy"))["result"]["frames"] == 30
+    host.end()
+    log = host.process.stderr.read()
+    assert b"printed by a C library" in log and b"printed by a Python library" in log
+
+
+def test_progress_never_falls(host):
+    host.ask("render", host.job("wavering"))
+    fractions = [m["params"]["fraction"] for m in host.notified if m["method"] == "progress"]
+    assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] == 1.0
+
+
+def test_progress_comes_at_most_ten_times_a_second(host):
+    host.send("render", host.job("long"))
+    host.wait_for_progress()
+    time.sleep(1.0)
+    host.send("abort")
+    host.next(), host.next()
+    assert 3 <= sum(m["method"] == "progress" for m in host.notified) <= 14
+
+
+# --- what is not a request ---
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "ident"),
+    [
+        (b"nonsense", server.PARSE_ERROR, None),
+        (b"{", server.PARSE_ERROR, None),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "describe"', server.PARSE_ERROR, None),
+        (b"\xff\xfe", server.PARSE_ERROR, None),
+        (b"NaN", server.PARSE_ERROR, None),
+        (b'{"id": Infinity}', server.PARSE_ERROR, None),
+        (b"[" * 200_000, server.PARSE_ERROR, None),
+        (b'{"id": ' + b"9" * 5000 + b"}", server.PARSE_ERROR, None),
+        (b"3", server.INVALID_REQUEST, None),
+        (b"null", server.INVALID_REQUEST, None),
+        (b'"describe"', server.INVALID_REQUEST, None),
+        (b"[]", server.INVALID_REQUEST, None),
+        (b'[{"jsonrpc": "2.0", "id": 1, "method": "describe"}]', server.INVALID_REQUEST, None),
+        (b"{}", server.INVALID_REQUEST, None),
+        (b'{"id": 4, "method": "describe"}', server.INVALID_REQUEST, 4),
+        (b'{"jsonrpc": 2.0, "id": 4, "method": "describe"}', server.INVALID_REQUEST, 4),
+        (b'{"jsonrpc": "2.0", "id": 4}', server.INVALID_REQUEST, 4),
+        (b'{"jsonrpc": "2.0", "id": 4, "method": 7}', server.INVALID_REQUEST, 4),
+        (b'{"jsonrpc": "2.0", "id": 4, "result": {}}', server.INVALID_REQUEST, 4),
+        (b'{"jsonrpc": "2.0", "id": 4, "method": "describe", "params": 3}', server.INVALID_REQUEST, 4),
+        (b'{"jsonrpc": "2.0", "id": {}, "method": "describe"}', server.INVALID_REQUEST, None),
+        (b'{"jsonrpc": "2.0", "id": [1], "method": "describe"}', server.INVALID_REQUEST, None),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "describe"}', server.INVALID_REQUEST, None),
+        (b'{"jsonrpc": "2.0", "id": 1e999, "method": "describe"}', server.INVALID_REQUEST, None),
+        (b'{"jsonrpc": "2.0", "id": 4, "method": "paint"}', server.UNKNOWN_METHOD, 4),
+        (b'{"jsonrpc": "2.0", "id": 4, "method": "__init__"}', server.UNKNOWN_METHOD, 4),
+        (b'{"jsonrpc": "2.0", "id": 4, "method": "render", "params": ["a.mkv"]}', server.INVALID_PARAMS, 4),
+    ],
+    ids=lambda value: value[:50].decode("latin-1") if isinstance(value, bytes) else None,
+)
+def test_bad_messages(bad_host, line, code, ident):
+    bad_host.raw(line + b"\n")
+    answer = bad_host.next()
+    assert answer["id"] == ident and answer["error"]["code"] == code and answer["error"]["message"].endswith(".")
+    assert set(answer) == {"jsonrpc", "id", "error"}
+    assert bad_host.ask("describe")["result"]
+
+
+@pytest.fixture(scope="module")
+def bad_host(tmp_path_factory):
+    made = Host(tmp_path_factory.mktemp("bad"))
+    yield made
+    assert made.end() == 0
+    assert b"Traceback" not in made.process.stderr.read()
+
+
+@pytest.mark.parametrize("ident", [0, -1, 1.5, "", "x", "\u00fc\n", None, 10**40])
+def test_ids_come_back_as_they_are(bad_host, ident):
+    bad_host.raw(json.dumps({"jsonrpc": "2.0", "id": ident, "method": "abort"}).encode() + b"\n")
+    assert bad_host.next() == {"jsonrpc": "2.0", "id": ident, "result": {"aborted": False}}
+
+
+def test_notifications_get_no_answer(bad_host):
+    for line in (b'{"jsonrpc": "2.0", "method": "paint"}', b'{"jsonrpc": "2.0", "method": "render"}', b"", b"   ", b"\r"):
+        bad_host.raw(line + b"\n")
+    assert bad_host.ask("describe")["result"]
+
+
+def test_overlong_lines_are_refused_and_passed_over(bad_host):
+    bad_host.raw(b'{"x": "' + b"y" * (server.LONGEST_LINE + 5_000_000) + b'"}\n')
+    assert bad_host.next()["error"]["code"] == server.INVALID_REQUEST
+    assert bad_host.ask("describe")["result"]
+
+
+def test_lines_of_a_stream(monkeypatch):
+    monkeypatch.setattr(server, "LONGEST_LINE", 4)
+    assert list(server.lines(BytesIO(b"ab\n\nabcd\nabcde\nabcdefghij\nxy"))) == [b"ab\n", b"abcd\n", None, None, b"xy"]
+    assert list(server.lines(BytesIO(b"abcdefgh"))) == [None]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+REQUESTS = st.fixed_dictionaries({}, optional={"jsonrpc": st.just("2.0") | JSON, "id": JSON, "method": JSON, "params": JSON})
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=40) | (JSON | REQUESTS).map(lambda value: json.dumps(value).encode()))
+def test_any_line_is_a_request_or_an_error(line):
+    try:
+        request = server.parse(line)
+    except server.RequestError as error:
+        answer = json.loads(server.encoded({"id": error.ident}))
+        assert answer["id"] is None or isinstance(answer["id"], (str, int, float))
+    else:
+        assert isinstance(request.method, str)
+
+
+@settings(max_examples=100, deadline=None)
+@given(JSON)
+def test_anything_can_be_sent(value):
+    line = server.encoded({"result": value})
+    assert line.endswith(b"\n") and line.count(b"\n") == 1
+    json.loads(line, parse_constant=pytest.fail)
+
+
+# --- the pace of progress ---
+
+
+def progress(fraction, eta=None):
+    return fake_pipeline.Progress("flow", 0, 1, fraction, eta)
+
+
+def test_pace():
+    now, sent = [0.0], []
+    pace = Pace(sent.append, 0.1, lambda: now[0])
+    for at, fraction in ((0.0, 0.2), (0.05, 0.4), (0.11, 0.3), (0.15, 0.9), (0.16, 1.0), (0.17, 1.0), (0.5, 0.1)):
+        now[0] = at
+        pace(progress(fraction))
+    assert [p.fraction for p in sent] == [0.2, 0.4, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("fraction", [float("nan"), -1.0, float("-inf")])
+def test_pace_takes_any_number(fraction):
+    sent = []
+    Pace(sent.append)(progress(fraction, float("inf")))
+    assert sent == [progress(0.0, None)]
+    Pace(sent.append)(progress(7.0, float("nan")))
+    assert sent[1] == progress(1.0, None)
