@@ -81,19 +81,19 @@ def _scene(name: str | None) -> bpy.types.Scene:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=descriptor.descriptor()["effect"]["hint"], allow_abbrev=False)
+    about = descriptor.descriptor()["effect"]["hint"]
+    parser = _Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=about, allow_abbrev=False)
     parser.add_argument("--strip", required=True, metavar="NAME", help="the strip to repair")
-    parser.add_argument("--mask-channel", required=True, type=_channel, metavar="N", help="the channel of the strips that cover what is to go")
+    parser.add_argument("--mask-channel", required=True, type=_channel, metavar="N", help="the channel that covers what is to go")
     parser.add_argument("--scene", metavar="S", help="the scene of the strip; otherwise the one that the file opens with")
-    parser.add_argument("--output", metavar="DIR", help=f"the folder for the result; otherwise the scene's, at first {properties.DEFAULT_OUTPUT}")
+    parser.add_argument("--output", metavar="DIR", help=f"the folder of the result; otherwise the scene's ({properties.DEFAULT_OUTPUT})")
     parser.add_argument("--preset", choices=list(descriptor.presets()), help="otherwise the scene's")
     parser.add_argument("--format", choices=list(descriptor.formats()), help="otherwise the scene's")
     parser.add_argument("--save", action="store_true", help="save the .blend file with the new strip")
     parameters = parser.add_argument_group("parameters", "otherwise the scene's, or the preset's where --preset is given")
     for name, declared in descriptor.parameters().items():
-        choices = [c["name"] for c in declared["choices"]] if declared["type"] == "Choice" else None
         names = sorted({"--" + name.replace("_", "-"), "--" + name})
-        parameters.add_argument(*names, dest=name, choices=choices, metavar=None if choices else "V", type=_type(declared), help=_help(declared))
+        parameters.add_argument(*names, dest=name, help=declared["hint"].replace("%", "%%"), **_values(declared))
     return parser
 
 
@@ -103,10 +103,12 @@ def _channel(text: str) -> int:
     return int(text)
 
 
-def _type(declared: dict[str, Any]) -> Any:
-    """A converter that names what it does not like; whether a text says yes or no is the engine's to judge."""
+def _values(declared: dict[str, Any]) -> dict[str, Any]:
+    """What a parameter takes, as argparse wants to know it; whether a text says yes or no is the engine's to judge."""
+    if declared["type"] == "Choice":
+        return {"choices": [c["name"] for c in declared["choices"]]}
     if declared["type"] not in ("Int", "Double"):
-        return str
+        return {"metavar": "V"}
     low, high, kind = declared["min"], declared["max"], int if declared["type"] == "Int" else float
 
     def convert(text: str) -> int | float:
@@ -118,11 +120,7 @@ def _type(declared: dict[str, Any]) -> Any:
             raise argparse.ArgumentTypeError(f"'{text}' is not {'a whole' if kind is int else 'a'} number from {low} to {high}")
         return value
 
-    return convert
-
-
-def _help(declared: dict[str, Any]) -> str:
-    return declared["hint"].replace("%", "%%")
+    return {"metavar": "V", "type": convert}
 
 
 def _failed(error: Exception | str, code: int) -> int:

@@ -193,9 +193,8 @@ class Engine:
         found = str(effect.get("version", "")) if isinstance(effect, dict) else ""
         if found.split(".")[:2] != self._version.split(".")[:2]:
             needed = ".".join(self._version.split(".")[:2])
-            raise EngineError(
-                f"The engine in {self.python} is version {found or 'unknown'} and this add-on needs {needed}: install the engine that came with it."
-            )
+            text = f"The engine in {self.python} is version {found or 'unknown'} and this add-on needs {needed}"
+            raise EngineError(f"{text}: install the engine that came with it.")
 
     def _obituary(self, code: int) -> str:
         if any(line.endswith(("No module named flow_inpaint", "No module named 'flow_inpaint'")) for line in list(self._tail)):
@@ -260,7 +259,8 @@ def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix="flow-inpaint-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise EngineError(f"No temporary folder can be made in {tempfile.gettempdir()} ({error.strerror}): free some space there.") from error
+        folder = tempfile.gettempdir()
+        raise EngineError(f"No temporary folder can be made in {folder} ({error.strerror}): free some space there.") from error
 
 
 def _number(value: Any) -> float | None:

@@ -20,8 +20,8 @@ class SEQUENCER_OT_flow_inpaint(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     __annotations__ = properties.operator_annotations()
 
-    _removal: removal.Removal | None = None
-    _timer: Any = None
+    _removal = None
+    _timer = None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -16,12 +16,16 @@ def engine_python(context: bpy.types.Context) -> str:
 
 def _install_command(_preferences: bpy.types.AddonPreferences) -> str:
     wheel = descriptor.bundled_wheel()
-    package = f'"{wheel}"' if wheel else "flow-inpaint"
+    package = str(wheel) if wheel else "flow-inpaint"
     try:
         python = engine_python(bpy.context)
     except engine_client.EngineError:
         python = "python3"
-    return f'"{python}" -m pip install {package}'
+    return " ".join(f'"{word}"' if " " in word else word for word in (python, "-m", "pip", "install", package))
+
+
+def _keep_command(_preferences: bpy.types.AddonPreferences, _text: str) -> None:
+    """The field can be entered, which is how its text is copied, but not changed."""
 
 
 class FlowInpaintPreferences(bpy.types.AddonPreferences):
@@ -36,6 +40,7 @@ class FlowInpaintPreferences(bpy.types.AddonPreferences):
             name="Install Command",
             description="Run this in a terminal to put the engine into its Python. Hover over the field and press Ctrl C to copy it",
             get=_install_command,
+            set=_keep_command,
         ),
     }
 

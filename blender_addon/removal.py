@@ -134,7 +134,7 @@ class Removal:
             steps = task.run_steps()
             try:
                 for done, _ in steps:
-                    self.stage = f"Blender renders {task.label}"
+                    self.stage = task.label
                     self.fraction = self._begin * (before + done) / max(total, 1)
                     engine.poll()
                     yield

@@ -21,7 +21,8 @@ def folder_of(output: str) -> Path:
     if not output.strip():
         raise ResultError("No output folder is set: choose one.")
     if output.startswith("//") and not bpy.data.filepath:
-        raise ResultError(f"The output folder {output} counts from the .blend file, which has never been saved: save it, or give a whole path.")
+        text = f"The output folder {output} counts from the .blend file, which has never been saved"
+        raise ResultError(f"{text}: save it, or give a whole path.")
     return Path(os.path.abspath(os.path.expanduser(bpy.path.abspath(output))))
 
 

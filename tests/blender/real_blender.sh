@@ -30,7 +30,7 @@ fi
 make_root() {
     command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
     local mirror packages
-    mirror=$(grep -rhoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ')
+    mirror=$(grep -rhoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ' || true)
     packages="blender python3-numpy python3-cattr python3-requests xvfb libgl1-mesa-dri libegl-mesa0 imagemagick xauth xdotool"
     say "making $root from ${mirror:=http://deb.debian.org/debian}"
     mkdir -p "$(dirname "$root")"
@@ -64,7 +64,7 @@ say "zip and clips"
 "$python" "$repository/build_addon.py" --output "$work" >/dev/null 2>"$work/build.log" || { cat "$work/build.log"; fail "no zip"; }
 cp "$here"/scripts_real_edit.py "$here"/scripts_real_window.py "$work"
 "$python" "$here/real_clips.py" "$work"
-mkdir -p "$work/home" "$work/shots"
+mkdir -p "$work/home" "$work/shots" "$work/tmp"
 cat >"$work/engine-python" <<WRAPPER
 #!/bin/sh
 exec chroot /mnt/host '$python' "\$@"
@@ -73,7 +73,7 @@ chmod +x "$work/engine-python"
 
 inside() {
     timeout 300 chroot "$root" env -i HOME="$work/home" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin \
-        FLOW_INPAINT_PYTHON="$work/engine-python" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "$@"
+        FLOW_INPAINT_PYTHON="$work/engine-python" TMPDIR="$work/tmp" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "$@"
 }
 
 say "$(inside blender --version | head -n 1)"
@@ -102,4 +102,7 @@ cp "$work"/shots/*.png "$shots"/ 2>/dev/null || true
 cp "$work"/*.log "$shots"/
 grep -q '^WINDOW OK$' "$work/window.log" || { tail -n 40 "$work/window.log"; fail "the run in a window failed (exit code $code)"; }
 grep '^window:' "$work/window.log"
+[ "$code" = 0 ] || fail "Blender did not quit in good order: exit code $code"
+[ ! -e "/proc/$(cat "$work/last_engine")" ] || fail "the engine outlives Blender"
+[ -z "$(find "$work/window/flow_inpaint" "$work/tmp" -name '*.part' -o -name 'flow-inpaint-*')" ] || fail "quitting in the middle leaves something behind"
 say "all is well; pictures in $shots"

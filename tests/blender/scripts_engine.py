@@ -31,7 +31,8 @@ def rendered_matte() -> dict[str, Any]:
 
 def command() -> dict[str, Any]:
     folder = edit("command")
-    code = room("command_line").main(["--strip", SOURCE, "--mask-channel", str(MASK_CHANNEL), "--preset", "draft", "--reach", "5", "--save"])
+    needed = ["--strip", SOURCE, "--mask-channel", str(MASK_CHANNEL)]
+    code = room("command_line").main([*needed, "--preset", "draft", "--reach", "5", "--save"])
     bpy.ops.wm.open_mainfile(filepath=str(folder / "edit.blend"))
     return {"code": code, "strips": seen(), "files": listing(folder)}
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
 import bpy
-from scripts_addon import ENGINES, MASK_CHANNEL, SOURCE, WORK, answer, edit, engine, install, listing, run, seen, strips
+from scripts_addon import ENGINES, MASK_CHANNEL, SOURCE, WORK, answer, edit, engine, install, listing, room, run, seen, strips
 
 
 def outcome(case: str, mode: str = "copy", saved: bool = True, **given: Any) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def job(case: str, change: Any = None, **given: Any) -> dict[str, Any]:
 def changed_back(settings: Any) -> None:
     settings.preset = "draft"
     settings.reach = 77
-    settings.reach = 24
+    settings.reach = room("descriptor").preset_value("draft", "reach")
 
 
 def changed(settings: Any) -> None:
@@ -45,13 +46,21 @@ def changed(settings: Any) -> None:
     settings.consistency = 0.7
 
 
+def single(value: Any) -> Any:
+    """Blender's floats have 24 bits."""
+    return struct.pack("f", value) if isinstance(value, float) else value
+
+
 def kept_in_file() -> dict[str, Any]:
     folder = edit("kept")
     changed(bpy.context.scene.flow_inpaint)
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=str(folder / "edit.blend"))
     settings = bpy.context.scene.flow_inpaint
-    return {"reach": settings.reach, "blend": settings.blend, "passes": settings.flow_passes, "changed": settings.changed()}
+    about = room("descriptor")
+    others = [name for name in about.parameters() if name not in settings.changed()]
+    differ = [name for name in others if single(getattr(settings, name)) != single(about.preset_value("draft", name))]
+    return {"reach": settings.reach, "blend": settings.blend, "differ": differ, "changed": settings.changed()}
 
 
 def undo() -> dict[str, Any]:

@@ -86,7 +86,7 @@ def undone_meanwhile() -> dict[str, Any]:
 
 
 def file_closed() -> dict[str, Any]:
-    folder, work = begin("closed", "slow")
+    folder, _ = begin("closed", "slow")
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.context.scene.sequence_editor_create()
     return report(folder, ("closed", 0.0))
@@ -94,7 +94,8 @@ def file_closed() -> dict[str, Any]:
 
 def left_behind() -> list[str]:
     """What of the add-on is still in Blender."""
-    found = [name for name in ("SEQUENCER_OT_flow_inpaint", "SEQUENCER_PT_flow_inpaint", "FLOW_INPAINT_OT_use_preset") if hasattr(bpy.types, name)]
+    classes = ("SEQUENCER_OT_flow_inpaint", "SEQUENCER_PT_flow_inpaint", "FLOW_INPAINT_OT_use_preset")
+    found = [name for name in classes if hasattr(bpy.types, name)]
     found += ["Scene.flow_inpaint"] if hasattr(bpy.types.Scene, "flow_inpaint") else []
     found += [str(h) for h in bpy.app.handlers.load_pre if "flow_inpaint" in str(getattr(h, "__module__", ""))]
     return found
@@ -117,7 +118,7 @@ def comes_and_goes() -> dict[str, Any]:
 def leaves_while_running() -> dict[str, Any]:
     import addon_utils
 
-    folder, work = begin("leaves", "slow")
+    folder, _ = begin("leaves", "slow")
     addon_utils.disable(NAME)
     left = left_behind()
     addon_utils.enable(NAME)

@@ -62,8 +62,8 @@ def test_the_wheel_is_whole(files, tmp_path):
     name = next(name for name in files if name.endswith(".whl"))
     (tmp_path / Path(name).name).write_bytes(data)
     target = tmp_path / "site"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(tmp_path / Path(name).name)]
-    subprocess.run(command, check=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
+    subprocess.run([*command, str(tmp_path / Path(name).name)], check=True)
     assert (target / "flow_inpaint" / "effect.toml").is_file()
 
 

@@ -208,6 +208,7 @@ def test_rectangles() -> None:
     assert (holes(MaskPart(rectangle=(10, 4, 3, 2), invert=True)) == ~found).all()
     assert holes(MaskPart(rectangle=(-5, -5, 7.4, 6.6)))[0].sum() == 2 * 2
     assert holes(MaskPart(rectangle=(-5, -5, 500, 500))).all()
+    assert np.argwhere(holes(MaskPart(rectangle=(1.5, 2.5, 2, 1)))[0]).tolist() == [[2, 1], [2, 2]]
     assert "covers no pixel of the source (48x32)" in refusal(MaskPart(rectangle=(48, 0, 10, 10)))
     assert "do not overlap" in refusal(MaskPart(rectangle=(0, 0, 10, 10), at=6))
 

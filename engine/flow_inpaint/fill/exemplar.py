@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ..poisson import bounding_box, interpolate
+from ..propagation.blend import Candidate, Canvas
 
 _RADIUS = 3
 _COMPONENTS = 16
@@ -57,8 +58,25 @@ def fill(
             larger = cv2.resize(filled, (w, h), interpolation=cv2.INTER_CUBIC)
             guess = np.where(level.unknown[..., None], larger, level.picture)
         filled, matches = _fill_level(level, guess, matches, pulse)
+    if matches is not None:
+        filled = _joined(filled, unknown[box], matches)
     out[box] = np.where(unknown[box][..., None], filled, out[box])
     return out
+
+
+def _joined(voted: np.ndarray, unknown: np.ndarray, matches: _Matches) -> np.ndarray:
+    """Each pixel from the middle of its own patch's match, joined in the gradient domain: votes average, and blur."""
+    book = matches.book
+    inside = unknown.ravel()[matches.targets]
+    frame, place = np.divmod(matches.source[inside], book.h * book.w)
+    y, x = np.divmod(place, book.w)
+    pixels = matches.targets[inside]
+    canvas = Canvas(voted, unknown)
+    canvas.add(
+        book.flat.reshape(-1, book.h, book.w, 3),
+        Candidate(pixels, frame, x.astype(np.float32), y.astype(np.float32), np.ones(pixels.size, np.float32)),
+    )
+    return canvas.finish(gradient=True)
 
 
 def _pyramid(picture: np.ndarray, unknown: np.ndarray, others: list[tuple[np.ndarray, np.ndarray]]) -> list[_Level]:

@@ -72,5 +72,4 @@ def encode_image(suffix: str, rgb: np.ndarray, alpha: np.ndarray | None, depth: 
         image = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     else:
         image = cv2.merge((rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha))
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == ".png" else []
-    return cv2.imencode(suffix, image, options)[1].tobytes()
+    return cv2.imencode(suffix, image)[1].tobytes()

@@ -129,7 +129,7 @@ class ClipPart:
             return picture.alpha >= self._threshold * white
         if white == 1.0:
             return picture.rgb @ (np.array(_LUMA, np.float32) / 65536) >= np.float32(self._threshold - 1e-6)
-        red, green, blue = (picture.rgb[..., i] * np.uint32(weight) for i, weight in enumerate(_LUMA))
+        red, green, blue = (picture.rgb[..., i].astype(np.uint32) * weight for i, weight in enumerate(_LUMA))
         return red + green + blue >= math.ceil(self._threshold * white * 65536)
 
     def _watch(self, picture: Picture, covered: np.ndarray) -> None:
