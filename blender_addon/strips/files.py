@@ -77,7 +77,8 @@ def clip(strip: api.Strip, indices: Sequence[int], folder: Path) -> dict[str, An
     """
     files = paths(strip)
     if strip.type == "MOVIE":
-        return {"path": str(files[0]), **numbers(indices)}
+        # Blender counts by the container's duration and holds the last picture where the sound goes on longer.
+        return {"path": str(files[0]), "hold": True, **numbers(indices)}
     if len(files) == 1:
         return {"path": str(files[0]), "indices": list(indices)}
     pattern = _pattern(files)

@@ -1,7 +1,7 @@
 """One job is one document: source, mask, output, frames, parameters. The same in the protocol, on disk and on the command line.
 
-    source  { path, first = 0, count, indices }
-    mask    { path, first, count, indices, channel = "luma" | "alpha", invert, at, transform }
+    source  { path, first = 0, count, indices, hold = false }
+    mask    { path, first, count, indices, hold, channel = "luma" | "alpha", invert, at, transform }
             or { rectangle = [x, y, w, h], at, count }, or a list of such parts, which are united
     output  { path, format }
     frames  [first, last]
@@ -11,7 +11,8 @@ Frame numbers. A *clip frame* is an index into a file, from 0. A *job frame* is 
 source, from 0: job frame k shows clip frame `indices[k]` (or `first + k`). `frames` and `at` are job
 frames, both ends included; the output has one picture for each job frame of `frames`.
 
-`indices` is how a host says held, repeated, skipped and reversed frames. A mask part without `at`,
+`indices` is how a host says held, repeated, skipped and reversed frames. With `hold`, frames asked for beyond the
+end of the file show its last one, as an editor's strip does when its sound is longer than its pictures. A mask part without `at`,
 `count` and `indices` has to be as long as the source or be a single picture, which then holds for every
 frame; a part with any of them covers just its own range, and the frames outside are not masked by it.
 
@@ -39,6 +40,7 @@ class ClipSpec:
     first: int = 0
     count: int | None = None
     indices: tuple[int, ...] | None = None
+    hold: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Job:
         """A validated job. Relative paths count from `base`. Raises `BadParameter` or `BadClip`; opens no media."""
         top = _table(document, "job", {"source", "mask", "output", "frames", "params"}, {"source", "mask", "output"})
         base = base or Path.cwd()
-        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices"}, {"path"}), "source", base)
+        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold"}, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
         if not parts:
             raise BadParameter("mask is an empty list: give at least one matte.")
@@ -180,17 +182,21 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
             raise BadParameter(f"{name}.indices has to be a list of clip frames.")
         indices = tuple(_whole(v, f"{name}.indices", 0) for v in indices)
     count = table.get("count")
+    hold = table.get("hold", False)
+    if not isinstance(hold, bool):
+        raise BadParameter(f"{name}.hold cannot be {hold!r}: say true or false.")
     return ClipSpec(
         path=_path(table["path"], name, base),
         first=_whole(table.get("first", 0), f"{name}.first", 0),
         count=None if count is None else _whole(count, f"{name}.count", 1),
         indices=indices,
+        hold=hold,
     )
 
 
 def _mask_part(value: Any, base: Path) -> MaskPart:
     at_and_count = {"at", "count"}
-    clip_fields = {"path", "first", "indices", "channel", "invert", "transform"}
+    clip_fields = {"path", "first", "indices", "hold", "channel", "invert", "transform"}
     table = _table(value, "mask", {"rectangle"} | at_and_count | clip_fields, set())
     if ("path" in table) == ("rectangle" in table):
         raise BadParameter("mask needs either a path or a rectangle.")

@@ -179,7 +179,7 @@ def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look
     canvas = _canvas(store, key, look, made)
     unknown = canvas.missing()
     scale = 255 / full_scale(store.dtype)
-    picture = canvas.finish(look.gradient) * scale
+    picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
     others = [k for k in (min(chunk), max(chunk)) if abs(k - key) > 5]
     shown = [(store.picture(k).astype(np.float32) * scale, store.hole(k)) for k in others]
     number = store.keys.append(look.fill(picture, unknown, shown, pulse) / scale)
@@ -242,7 +242,7 @@ def _canvas(store: ShotStore, frame: int, look: Look, made: Invented) -> Canvas:
 
 def compose(store: ShotStore, frame: int, look: Look) -> np.ndarray:
     """The region of a frame with its hole filled, (H, W, 3) in the source's type."""
-    picture = _canvas(store, frame, look, Invented(*store.invented.read(frame))).finish(look.gradient)
+    picture = _canvas(store, frame, look, Invented(*store.invented.read(frame))).finish(look.gradient, full_scale(store.dtype))
     if np.issubdtype(store.dtype, np.integer):
         return np.clip(np.rint(picture), 0, full_scale(store.dtype)).astype(store.dtype)
     return picture.astype(store.dtype)

@@ -82,7 +82,8 @@ def test_a_video_as_matte(tmp_path: Path) -> None:
         "c.mkv": {"codec": "ffv1", "pixel_format": "yuv444p10le"},
     }.items():
         file = encode(tmp_path / name, 6, size=(48, 32), picture=picture, **settings)
-        np.testing.assert_array_equal(holes(clip(file), threshold=1.0 if name == "a.mkv" else 0.99), np.stack([bar(k) > 0 for k in range(6)]))
+        found = holes(clip(file), threshold=1.0 if name == "a.mkv" else 0.99)
+        np.testing.assert_array_equal(found, np.stack([bar(k) > 0 for k in range(6)]))
 
 
 def test_one_picture_holds_for_every_frame(bars: Path) -> None:
@@ -105,9 +106,9 @@ def test_luma_is_that_of_rec_709(tmp_path: Path) -> None:
     picture = np.zeros((32, 48, 3), np.uint8)
     picture[:, 0:16], picture[:, 16:32], picture[:, 32:48] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     folder = images(tmp_path / "colours", [picture])
-    for threshold, covered in ((0.07, (True, True, True)), (0.1, (False, True, True)), (0.3, (False, True, False)), (0.72, (False, False, False))):
+    for threshold, covered in ((0.07, "RGB"), (0.1, "RG"), (0.3, "G"), (0.72, "")):
         found = holes(clip(folder), threshold=threshold)[0, 0]
-        assert (bool(found[0]), bool(found[16]), bool(found[32])) == covered, threshold
+        assert "".join(name for name, x in (("R", 0), ("G", 16), ("B", 32)) if found[x]) == covered
 
 
 def test_alpha_and_invert(tmp_path: Path) -> None:
@@ -230,7 +231,10 @@ def test_other_sizes(tmp_path: Path, bars: Path) -> None:
 def test_transforms(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 2, (20, 30)).astype(np.uint8) * 255
     folder = images(tmp_path / "a", [picture])
-    for transform in ((1, 0, -5, 0, 1, 3), (0.5, 0, 2.25, 0, 0.5, -1), (0, 1, 0, 1, 0, 0), (0.8, -0.6, 7, 0.6, 0.8, -9), (-1, 0, 29, 0, 1, 0)):
+    moved, shrunk, swapped, turned, mirrored = (
+        (1, 0, -5, 0, 1, 3), (0.5, 0, 2.25, 0, 0.5, -1), (0, 1, 0, 1, 0, 0), (0.8, -0.6, 7, 0.6, 0.8, -9), (-1, 0, 29, 0, 1, 0),
+    )  # fmt: skip
+    for transform in (moved, shrunk, swapped, turned, mirrored):
         a, b, c, d, e, f = transform
         for invert in (False, True):
             expected = np.zeros((32, 48), bool)

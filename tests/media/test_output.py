@@ -28,7 +28,9 @@ def blob(height: int, width: int) -> np.ndarray:
     return ((y - height * 0.6) ** 2 + (x - width * 0.45) ** 2 < (height / 4.3) ** 2) | ((x > width - 9) & (y > height - 7))
 
 
-def render(source_path: Path, target: Path, format: str, frames: tuple[int, int] | None = None, **spec: object) -> tuple[OutputFiles, list[str]]:
+def render(
+    source_path: Path, target: Path, format: str, frames: tuple[int, int] | None = None, **spec: object
+) -> tuple[OutputFiles, list[str]]:
     """Runs a clip through: the blob is filled with a colour."""
     with open_source(ClipSpec(source_path, **spec)) as source:
         first, last = frames or (0, source.info.count - 1)
@@ -154,7 +156,9 @@ def test_the_chroma_location_is_carried_over(tmp_path: Path) -> None:
         assert before.info.colour.site == after.info.colour.site == "left"
 
 
-def picture_folder(folder: Path, count: int, dtype: type = np.uint8, suffix: str = ".png", alpha: bool = False, size: tuple[int, int] = (40, 56)) -> Path:
+def picture_folder(
+    folder: Path, count: int, dtype: type = np.uint8, suffix: str = ".png", alpha: bool = False, size: tuple[int, int] = (40, 56)
+) -> Path:
     folder.mkdir()
     generator = np.random.default_rng(3)
     for i in range(count):
@@ -170,8 +174,10 @@ def picture_folder(folder: Path, count: int, dtype: type = np.uint8, suffix: str
 
 @pytest.mark.parametrize("size", [(40, 56), (37, 53)], ids=str)
 @pytest.mark.parametrize(("format", "dtype", "alpha", "suffix"), [
-    ("ffv1", np.uint8, False, ".png"), ("ffv1", np.uint8, True, ".png"), ("ffv1", np.uint16, False, ".png"), ("ffv1", np.uint16, True, ".tif"),
-    ("png", np.uint8, False, ".tif"), ("png", np.uint16, True, ".png"), ("tiff", np.uint8, True, ".png"), ("tiff", np.uint16, False, ".tif"),
+    ("ffv1", np.uint8, False, ".png"), ("ffv1", np.uint8, True, ".png"),
+    ("ffv1", np.uint16, False, ".png"), ("ffv1", np.uint16, True, ".tif"),
+    ("png", np.uint8, False, ".tif"), ("png", np.uint16, True, ".png"),
+    ("tiff", np.uint8, True, ".png"), ("tiff", np.uint16, False, ".tif"),
     ("exr", np.float32, False, ".exr"),
 ])  # fmt: skip
 def test_images_are_exact(tmp_path: Path, format: str, dtype: type, alpha: bool, suffix: str, size: tuple[int, int]) -> None:
@@ -184,7 +190,7 @@ def test_images_are_exact(tmp_path: Path, format: str, dtype: type, alpha: bool,
         for old, new in zip(before.read(0, 2), after.read(0, 2), strict=True):
             np.testing.assert_array_equal(new.rgb[~hole], old.rgb[~hole])
             inside = np.array([0.8, 0.3, 0.5], np.float16 if dtype is np.float32 else float)
-            np.testing.assert_allclose(new.rgb[hole], np.tile(inside * before.info.white, (hole.sum(), 1)), atol=1 if dtype is not np.float32 else 0)
+            assert np.abs(new.rgb[hole] - inside * before.info.white).max() <= (0 if dtype is np.float32 else 1)
             if alpha:
                 np.testing.assert_array_equal(new.alpha, old.alpha)
     if format != "ffv1":
@@ -255,7 +261,10 @@ def loudness(path: Path) -> np.ndarray:
     return np.abs(samples).reshape(-1, 480).max(axis=1)
 
 
-SOUNDS = [("a.mp4", "aac", "ffv1"), ("a.mp4", "aac", "h264"), ("a.mp4", "aac", "prores"), ("a.mkv", "flac", "ffv1"), ("a.mkv", "libopus", "ffv1"), ("a.mov", "pcm_s16le", "prores"), ("a.mov", "pcm_s16le", "ffv1"), ("a.ts", "aac", "h264")]  # fmt: skip
+SOUNDS = [
+    ("a.mp4", "aac", "ffv1"), ("a.mp4", "aac", "h264"), ("a.mp4", "aac", "prores"), ("a.ts", "aac", "h264"),
+    ("a.mkv", "flac", "ffv1"), ("a.mkv", "libopus", "ffv1"), ("a.mov", "pcm_s16le", "prores"), ("a.mov", "pcm_s16le", "ffv1"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "sound", "format"), SOUNDS)
@@ -506,8 +515,7 @@ def small_disk(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("format", ["ffv1", "prores", "h264", "png", "tiff"])
 def test_a_full_disk(tmp_path: Path, small_disk: Path, format: str) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    footage = encode(tmp_path / "a.mkv", 20, codec="ffv1", size=(320, 240), picture=lambda k, w, h: np.random.default_rng(k).permuted(noise))
+    footage = encode(tmp_path / "a.mkv", 20, codec="ffv1", size=(320, 240), picture=noise)
     target = small_disk / "deep" / ENDINGS[format]
     with pytest.raises(Failed, match="disk is full: free some space") as caught:
         render(footage, target, format)

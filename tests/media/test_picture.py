@@ -13,7 +13,8 @@ from flow_inpaint.media.samples import copied, layout, planes
 SUBSAMPLED = ["yuv420p", "yuv422p", "yuv440p", "yuv411p", "yuv410p", "yuvj420p", "yuva420p", "yuv420p10le", "yuv422p12le", "yuv420p16le"]
 FULL = ["yuv444p", "yuvj444p", "yuva444p10le", "yuv444p12le", "yuv444p16le", "gbrp", "gbrap", "gbrp10le", "gbrp12le", "gbrp16le"]
 GREY = ["gray", "gray10le", "gray12le", "gray16le"]
-PACKED = ["nv12", "nv21", "yuyv422", "uyvy422", "p010le", "rgb24", "bgr24", "bgr0", "0rgb", "rgba", "argb", "rgb48le", "rgb48be", "rgba64be", "gray16be", "yuv420p10be", "ya8"]  # fmt: skip
+PACKED = ["nv12", "nv21", "yuyv422", "uyvy422", "p010le", "rgb24", "bgr24", "bgr0", "0rgb", "rgba", "argb", "rgb48le", "ya8"]
+PACKED += ["rgb48be", "rgba64be", "gray16be", "yuv420p10be"]
 SIZES = [(64, 48), (61, 47)]
 
 

@@ -18,6 +18,7 @@ from flow_inpaint.media.samples import planes
 from footage import counter_of, counter_rgb, encode
 
 OPEN_GOP = {"bf": "3", "g": "12", "x264-params": "open-gop=1:scenecut=0:b-adapt=0"}
+HIDDEN = {"deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "10"}
 CLIPS = {
     "b-frames": ("a.mp4", {"options": {"bf": "3", "g": "12"}}),
     "open GOP in MP4": ("a.mp4", {"options": OPEN_GOP}),
@@ -31,8 +32,8 @@ CLIPS = {
     "30000/1001 in MKV": ("a.mkv", {"rate": Fraction(30000, 1001), "options": {"bf": "3", "g": "12"}}),
     "FFV1": ("a.mkv", {"codec": "ffv1"}),
     "ProRes": ("a.mov", {"codec": "prores_ks", "pixel_format": "yuv422p10le"}),
-    "VP9": ("a.webm", {"codec": "libvpx-vp9", "options": {"g": "12", "deadline": "realtime", "cpu-used": "8", "auto-alt-ref": "1", "lag-in-frames": "10"}}),
-    "VP8": ("a.webm", {"codec": "libvpx", "options": {"g": "12", "auto-alt-ref": "1", "lag-in-frames": "10", "deadline": "good", "cpu-used": "5"}}),
+    "VP9": ("a.webm", {"codec": "libvpx-vp9", "options": {"g": "12", "cpu-used": "8"} | HIDDEN}),
+    "VP8": ("a.webm", {"codec": "libvpx", "options": {"g": "12", "cpu-used": "5"} | HIDDEN}),
     "MPEG-2 in MPEG-TS": ("a.ts", {"codec": "mpeg2video", "options": {"bf": "2", "g": "12"}}),
     "AVI": ("a.avi", {"codec": "mjpeg", "pixel_format": "yuvj420p"}),
     "MPEG-4 in AVI": ("a.avi", {"codec": "mpeg4", "options": {"g": "12"}}),

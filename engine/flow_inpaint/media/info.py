@@ -76,6 +76,8 @@ def job_indices(spec: ClipSpec, available: int) -> Sequence[int]:
         count = available - spec.first if spec.count is None else spec.count
         indices = range(spec.first, spec.first + count)
         highest = max(spec.first, spec.first + count - 1)
+    if highest >= available and spec.hold:
+        return [min(index, available - 1) for index in indices]
     if highest >= available:
         frames = "1 frame" if available == 1 else f"{available} frames"
         raise BadClip(f"{spec.path} has {frames}, so its frame {highest} (counted from 0) cannot be read: use fewer frames of it.")

@@ -41,7 +41,8 @@ def _ffv1(info: ClipInfo) -> VideoFormat:
     planar = shape.name.replace("yuvj", "yuv") if shape else None
     if planar in _encodable("ffv1") and not _loses_chroma(info, shape):
         tags = replace(info.colour, range=_FULL) if shape.full_range and shape.family == "yuv" else info.colour
-        return VideoFormat("ffv1", "matroska", planar, _ffv1_options(info, planar), tags, lambda picture: _same_samples(picture, planar, tags))
+        options = _ffv1_options(info, planar)
+        return VideoFormat("ffv1", "matroska", planar, options, tags, lambda picture: _same_samples(picture, planar, tags))
     deep = info.dtype is np.uint16
     target = {(False, False): "bgr0", (False, True): "bgra", (True, False): "gbrp16le", (True, True): "gbrap16le"}[deep, info.has_alpha]
     tags = replace(info.colour, matrix=2, range=0)

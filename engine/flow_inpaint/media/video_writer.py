@@ -74,7 +74,8 @@ class VideoOutput:
             self._stream.codec_context.open()
         except (av.FFmpegError, ValueError) as error:
             kind = f"{self._size[0]}x{self._size[1]} {self._format.pixel_format}"
-            raise Failed(f"{self._place.path.name} cannot be made: {self._format.codec} does not encode {kind}; choose another format.") from error
+            name = self._place.path.name
+            raise Failed(f"{name} cannot be made: {self._format.codec} does not encode {kind}; choose another format.") from error
 
     def write(self, picture: Picture) -> None:
         frame = self._format.frame(picture)

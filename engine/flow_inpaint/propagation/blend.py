@@ -9,6 +9,8 @@ from ..poisson import bounding_box, interpolate, solve
 
 #: Taps around a sample that its colour and its four one-pixel differences need: a 4 x 4 block without its corners.
 _TAPS = [(dy, dx) for dy in range(-1, 3) for dx in range(-1, 3) if not (dy in (-1, 2) and dx in (-1, 2))]
+#: From this share of full scale on, two pixels at the rim are more likely two things than two exposures of one.
+_EDGE = 0.25
 _COLOUR, _RIGHT, _LEFT, _DOWN, _UP = (slice(3 * i, 3 * i + 3) for i in range(5))
 
 
@@ -65,8 +67,11 @@ class Canvas:
         out[self._pixels[self._weight == 0]] = True
         return out.reshape(self.hole.shape)
 
-    def finish(self, gradient: bool) -> np.ndarray:
-        """(H, W, 3) float32: the picture with its hole filled; what has no candidate continues its surroundings."""
+    def finish(self, gradient: bool, white: float = 255.0) -> np.ndarray:
+        """(H, W, 3) float32: the picture with its hole filled; what has no candidate continues its surroundings.
+
+        gradient  join in the gradient domain; `white` is the value of full scale there
+        """
         h, w = self.hole.shape
         has = self._weight > 0
         means = self._sum[has] / self._weight[has, None]
@@ -82,7 +87,8 @@ class Canvas:
             out = interpolate(out, rest)
         if gradient and has.any():
             box = self.box
-            out[box] = solve(out[box], self.hole[box], _divergence(guide[box], seen[box]), cycles=4)
+            wanted = _divergence(guide[box], seen[box], out[box], self.hole[box], _EDGE * white)
+            out[box] = solve(out[box], self.hole[box], wanted, cycles=4)
         return out
 
 
@@ -107,19 +113,24 @@ def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
     return np.concatenate([centre, at(0, 1) - centre, centre - at(0, -1), at(1, 0) - centre, centre - at(-1, 0)], 1)
 
 
-def _divergence(guide: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _divergence(guide: np.ndarray, seen: np.ndarray, picture: np.ndarray, hole: np.ndarray, edge: float) -> np.ndarray:
     """Divergence (H, W, 3) of the carried differences. Both ends of an edge share one value, or brightness would not
     be conserved and large holes would drift."""
-    share = seen[..., None].astype(np.float32)
-
-    def edge(one: np.ndarray, other: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (one * a + other * b) / np.maximum(a + b, 1)
-
-    right = edge(guide[:, :-1, _RIGHT], guide[:, 1:, _LEFT], share[:, :-1], share[:, 1:])
-    down = edge(guide[:-1, :, _DOWN], guide[1:, :, _UP], share[:-1], share[1:])
-    out = np.zeros(seen.shape + (3,), np.float32)
-    out[:, :-1] += right
-    out[:, 1:] -= right
-    out[:-1] += down
-    out[1:] -= down
+    out = np.zeros(picture.shape, np.float32)
+    for axis, (ahead, behind) in enumerate(((_DOWN, _UP), (_RIGHT, _LEFT))):
+        one = tuple(slice(None, -1) if a == axis else slice(None) for a in range(2))
+        other = tuple(slice(1, None) if a == axis else slice(None) for a in range(2))
+        a, b = seen[one][..., None].astype(np.float32), seen[other][..., None].astype(np.float32)
+        step = (guide[one][..., ahead] * a + guide[other][..., behind] * b) / np.maximum(a + b, 1)
+        rim = (hole[one] != hole[other]) & (seen[one] | seen[other])
+        step[rim] = _kept_apart(step[rim], (picture[other] - picture[one])[rim], edge)
+        out[one] += step
+        out[other] -= step
     return out
+
+
+def _kept_apart(wanted: np.ndarray, actual: np.ndarray, edge: float) -> np.ndarray:
+    """Differences (N, 3) across the hole's rim. Where what was carried and what stands beside it are so unlike that the
+    rim must be the outline of something in front (a post that the matte leaves out), its colour is not let in."""
+    unlike = np.abs(actual - wanted).max(1, keepdims=True) / edge
+    return wanted + (actual - wanted) * (1 - 1 / (1 + unlike**4))
