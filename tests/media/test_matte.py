@@ -104,7 +104,7 @@ def test_threshold_counts_from_full_scale(tmp_path: Path) -> None:
 
 def test_luma_is_that_of_rec_709(tmp_path: Path) -> None:
     picture = np.zeros((32, 48, 3), np.uint8)
-    picture[:, 0:16], picture[:, 16:32], picture[:, 32:48] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    picture[:, 0:16], picture[:, 16:32], picture[:, 32:48] = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # OpenCV writes BGR
     folder = images(tmp_path / "colours", [picture])
     for threshold, covered in ((0.07, "RGB"), (0.1, "RG"), (0.3, "G"), (0.72, "")):
         found = holes(clip(folder), threshold=threshold)[0, 0]
