@@ -182,7 +182,7 @@ class Removal:
         scene = self._scene()
         if scene is None:
             raise RemovalError(f"The scene of strip '{resolved.strip_name}' is gone: the result lies in {self.path}.")
-        strip = strips.place(scene, resolved.strip_name, self.path, files, resolved.start, resolved.length, self.path.stem)
+        strip = strips.place(scene, resolved.strip_name, self.path, files, resolved.start, resolved.length, self.path.stem, how=resolved.how)
         self.strip_name, self.channel = strip.name, strip.channel
 
 
