@@ -60,6 +60,8 @@ def make_edit(footage: Path, blend: Path) -> None:
 def render(scene: bpy.types.Scene, frame: int, path: Path) -> None:
     """What the timeline shows at a frame."""
     scene.frame_set(frame)
+    # The Video Editing template renders movies, and then Blender knows no picture formats.
+    scene.render.image_settings.media_type = "IMAGE"
     scene.render.image_settings.file_format = "PNG"
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
