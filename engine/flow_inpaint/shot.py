@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from .completion import Completion
 from .fill import Fill
 from .media.info import full_scale
+from .motion import hops_of
 from .poisson import bounding_box
 from .propagation.blend import Candidate, Canvas, weight_of
 from .propagation.trace import GUARD, UNSEEN, Hops, Links, Walk, guard_band
-from .work import Pictures, Records
+from .work import Pictures, Records, scratch
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
 _CHUNK = 80
@@ -61,6 +63,7 @@ class ShotStore:
     """Everything remembered about a job's frames, by frame number. Region-sized pictures, hole-sized records.
 
     offset    the frame number of the first picture
+    forward, backward           flows between a frame, numbered as pictures are, and the next; only if a method wants whole shots
     holes     rows and columns of the hole's box, and its pixels in it as packed bits
     guarded   flat indices of the hole and its guard
     later, earlier              hops into the next and the previous frame of the same shot
@@ -75,15 +78,18 @@ class ShotStore:
     offset: int
     pictures: Pictures = field(init=False)
     keys: Pictures = field(init=False)
+    forward: Pictures = field(init=False)
+    backward: Pictures = field(init=False)
 
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.folder, "pictures", (*self.shape, 3), self.dtype)
         self.keys = Pictures(self.folder, "keys", (*self.shape, 3), np.float32)
+        self.forward, self.backward = (Pictures(self.folder, name, (2, *self.shape), np.float32) for name in ("forward", "backward"))
         for name in _RECORDS:
             setattr(self, name, Records(self.folder, name))
 
     def close(self) -> None:
-        for part in (self.pictures, self.keys, *(getattr(self, name) for name in _RECORDS)):
+        for part in (self.pictures, self.keys, self.forward, self.backward, *(getattr(self, name) for name in _RECORDS)):
             part.close()
 
     def remember(self, frame: int, picture: np.ndarray, hole: np.ndarray) -> None:
@@ -93,6 +99,17 @@ class ShotStore:
         edges = np.array([edge for part in box for edge in (part.start, part.stop)], np.int32)
         self.holes.write(frame, edges, np.packbits(hole[box]))
         self.guarded.write(frame, np.flatnonzero(guard_band(hole, GUARD)).astype(np.int32))
+
+    def remember_hops(self, frame: int, later: Hops, earlier: Hops) -> None:
+        """Stores the hops between a frame and the next."""
+        self.later.write(frame, later.pixels, later.u, later.v, later.drift)
+        self.earlier.write(frame + 1, earlier.pixels, earlier.u, earlier.v, earlier.drift)
+
+    def remember_flows(self, forward: np.ndarray | None, backward: np.ndarray | None) -> None:
+        """Stores the flows between a frame and the next, in order of frames; None across a cut."""
+        nothing = np.zeros((2, *self.shape), np.float32)
+        self.forward.append(nothing if forward is None else forward)
+        self.backward.append(nothing if backward is None else backward)
 
     def picture(self, frame: int) -> np.ndarray:
         """(H, W, 3)."""
@@ -108,7 +125,35 @@ class ShotStore:
         return out
 
 
+class _ShotHoles:
+    """The holes of a shot, read when they are asked for."""
+
+    def __init__(self, store: ShotStore, first: int, last: int):
+        self._store, self._first = store, first
+        self.shape = (last - first + 1, *store.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        if not 0 <= frame < len(self):
+            raise IndexError(frame)
+        return self._store.hole(self._first + frame)
+
+
 _RECORDS = ("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented")
+
+
+def complete_shot(store: ShotStore, first: int, last: int, completion: Completion, pulse: Callable[[float], None], aborted: Callable[[], bool]) -> None:
+    """Completes the flows of all frames first..last of a shot and stores the hops that come of them."""
+    if first == last:
+        return
+    begin, end = first - store.offset, last - store.offset
+    holes = _ShotHoles(store, first, last)
+    with scratch(store.folder) as allocate:
+        forward, backward = completion(store.forward.stack()[begin:end], store.backward.stack()[begin:end], holes, allocate, pulse, aborted)
+        for k in range(len(forward)):
+            store.remember_hops(first + k, *hops_of(holes[k], holes[k + 1], forward[k], backward[k]))
 
 
 def trace_shot(store: ShotStore, first: int, last: int, reach: int, pulse: Pulse) -> None:
@@ -182,7 +227,7 @@ def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look
     picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
     others = [k for k in (min(chunk), max(chunk)) if abs(k - key) > 5]
     shown = [(store.picture(k).astype(np.float32) * scale, store.hole(k)) for k in others]
-    number = store.keys.append(look.fill(picture, unknown, shown, pulse) / scale)
+    number = store.keys.append(look.fill(picture, unknown, shown, pulse, store.hole(key)) / scale)
     free = made.open
     y, x = np.divmod(made.pixels[free], store.shape[1])
     made.key[free], made.x[free], made.y[free] = number, x, y

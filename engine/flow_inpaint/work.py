@@ -8,13 +8,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from .errors import Failed
+
+_BLOCK = 1 << 24
 
 
 @contextmanager
@@ -91,6 +93,26 @@ class Pictures:
 
     def close(self) -> None:
         self._file.close()
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]]:
+    """Gives a function that allocates arrays of zeros on disk: name, shape, type. They are gone at the end."""
+    with work_folder(parent) as folder:
+
+        def allocate(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+            path = folder / name
+            try:
+                with open(path, "wb") as file:
+                    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+                    # Written and not only claimed: a map onto a full disk would end the process without a word.
+                    for _ in range(0, size, _BLOCK):
+                        file.write(bytes(min(_BLOCK, size - file.tell())))
+            except OSError as error:
+                raise disk_trouble(path, error) from error
+            return np.memmap(path, dtype, "r+", shape=shape)
+
+        yield allocate
 
 
 def disk_trouble(path: Path, error: OSError) -> Failed:
