@@ -88,7 +88,7 @@ class Canvas:
         if gradient and has.any():
             box = self.box
             wanted = _divergence(guide[box], seen[box], out[box], self.hole[box], _EDGE * white)
-            out[box] = solve(out[box], self.hole[box], wanted, cycles=4)
+            out[box] = solve(out[box], self.hole[box], wanted)
         return out
 
 
