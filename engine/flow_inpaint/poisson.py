@@ -49,7 +49,7 @@ def _even(image: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
 
 def _pyramid(unknown: np.ndarray) -> list[np.ndarray]:
     levels = [unknown]
-    while min(levels[-1].shape) > _COARSEST:
+    while max(levels[-1].shape) > _COARSEST:
         fine = _even(levels[-1])
         coarse = np.ascontiguousarray(fine[::2, ::2] & fine[1::2, ::2] & fine[::2, 1::2] & fine[1::2, 1::2])
         if not coarse.any():
