@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import cv2
@@ -223,9 +224,9 @@ class _Run:
                 stack.callback(store.close)
                 shots = self._read(source, matte, survey.region, needed, store, pool)
                 frames = needed[1] - needed[0] + 1
-                with clock.beats("trace", 2 * frames) as pulse:
+                with clock.beats("trace", frames) as pulse:
                     for begin, end in shots:
-                        trace_shot(store, begin, end, self.look.reach, pulse)
+                        trace_shot(store, begin, end, self.look.reach, partial(_in_order, pool), pulse)
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)

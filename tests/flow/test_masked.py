@@ -101,6 +101,13 @@ def test_matching_goes_the_right_way_and_counts_what_it_saw() -> None:
     assert support[20, 20] > 0.99 and support[60, 80] < 0.01 and 0.3 < support[60, 58] < 0.7
 
 
+def test_a_start_too_far_away_for_one_step_is_caught_at_half_size() -> None:
+    found = one_way(
+        grey(), grey(-1, 0), HOLE_A, HOLE_A, estimator=lambda a, b: np.full((2, *a.shape), -2, np.float32), complete=complete, refinement=1
+    )
+    assert error(found, beside(HOLE_A), 1, 0) < 0.6
+
+
 def test_pixels_deep_in_the_hole_are_not_moved_by_matching() -> None:
     start = np.full((2, HEIGHT, WIDTH), 1.5, np.float32)
     hole = rectangle(WIDTH, HEIGHT, 40, 30, 120, 90)
