@@ -64,6 +64,17 @@ def test_linear_samples_are_bilinear_to_the_last_pixel() -> None:
     np.testing.assert_allclose(canvas.finish(False), wanted, atol=1e-3)
 
 
+@pytest.mark.parametrize(("x", "y"), [(-20, -12), (20, 12)])
+def test_sources_at_the_pictures_edge_keep_their_slope(x: int, y: int) -> None:
+    """A hole in the middle that comes from a corner. Nothing beyond the corner is known, and no step may come of that."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    slope = np.stack([3 * columns + 2 * rows] * 3, -1).astype(np.float32)
+    canvas = Canvas(spoilt(slope, INSIDE), INSIDE)
+    canvas.add(slope[None] - 3 * x - 2 * y + 5, candidate(INSIDE, x=x, y=y))
+    found = canvas.finish(True, 1000)
+    np.testing.assert_allclose(found, slope, atol=2)
+
+
 def test_gradient_removes_an_offset_of_exposure_and_linear_does_not(hole: np.ndarray) -> None:
     truth = view(WIDTH, HEIGHT)
     brighter = truth.astype(np.float32) + 20

@@ -112,6 +112,17 @@ def test_the_guard_is_no_source() -> None:
     np.testing.assert_array_equal(GUARDED, rectangle(WIDTH, HEIGHT, 20 - GUARD, 12 - GUARD, 32 + GUARD, 26 + GUARD))
 
 
+def test_each_frame_has_its_own_step() -> None:
+    steps = [(0.5, 0), (-0.25, 0.5), (0.25, 0.25)]
+    pixels = np.flatnonzero(HOLE).astype(np.int32)
+    holes = [GUARDED, GUARDED, GUARDED, NOTHING]
+    links = follow(pixels, 0, range(1, 4), (HEIGHT, WIDTH), lambda k: np.flatnonzero(holes[k]), lambda k: way(GUARDED, *steps[k]))
+    ys, xs = np.divmod(pixels, WIDTH)
+    assert (links.frame == 3).all()
+    np.testing.assert_allclose(links.x - xs, 0.5, atol=1e-5)
+    np.testing.assert_allclose(links.y - ys, 0.75, atol=1e-5)
+
+
 def test_drift_adds_up_along_the_way() -> None:
     for frame in range(3):
         links = followed([HOLE] * 3 + [NOTHING], 0.25, 0, off=0.3, frame=frame)
