@@ -37,6 +37,24 @@ def test_a_cut_in_a_pan() -> None:
     assert cuts([scene(0, 2 * k) for k in range(6)] + [scene(1, 2 * k) for k in range(6)]) == [6]
 
 
+def flat(level: float) -> np.ndarray:
+    return np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+
+
+def test_a_cut_between_pale_pictures() -> None:
+    """Two foggy shots that differ little, but more than anything moves in either."""
+    assert cuts([shaded(scene(k // 4, k), 0.5, 60) for k in range(8)]) == [4]
+
+
+def test_light_that_flickers_more_and_more() -> None:
+    """Colours and brightness change by as much as in a pale cut, but they always have."""
+    assert cuts([flat(90 + 8 * (-1) ** k) for k in range(12)] + [flat(90 + 17 * (-1) ** k) for k in range(6)]) == []
+
+
+def test_a_new_shot_has_its_own_measure() -> None:
+    assert cuts([flat(90 + 8 * (-1) ** k) for k in range(13)] + [flat(220)] * 5 + [flat(190)] * 3) == [13, 18]
+
+
 STEADY = {
     "still": [scene(0)] * 8,
     "slow pan": [scene(0, 2 * k, k) for k in range(12)],
@@ -64,6 +82,8 @@ def test_the_hole_is_left_out() -> None:
     hole = rectangle(WIDTH, HEIGHT, 10, 10, 118, 62)
     blinking = [np.where(hole[..., None], np.uint8(255 * (k % 2)), scene(0)) for k in range(6)]
     assert cuts(blinking, hole) == [] and cuts(blinking) != []
+    # The light changes a little at the same time.
+    assert cuts([np.where(hole[..., None], np.uint8(255 * k), flat(90 + 8 * k)) for k in range(2)], hole) == []
     background = [np.where(hole[..., None], np.uint8(128), scene(k // 3)) for k in range(6)]
     assert cuts(background, hole) == [3]
 
