@@ -79,7 +79,7 @@ def test_the_first_picture_is_no_cut() -> None:
 
 def test_the_hole_is_left_out() -> None:
     """What is to be removed may change as it likes, even from black to white over most of the picture."""
-    hole = rectangle(WIDTH, HEIGHT, 10, 10, 118, 62)
+    hole = rectangle(WIDTH, HEIGHT, 8, 8, 120, 64)
     blinking = [np.where(hole[..., None], np.uint8(255 * (k % 2)), scene(0)) for k in range(6)]
     assert cuts(blinking, hole) == [] and cuts(blinking) != []
     # The light changes a little at the same time.
