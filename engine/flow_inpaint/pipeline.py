@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import cv2
@@ -262,9 +263,9 @@ class _Run:
                 frames = needed[1] - needed[0] + 1
                 for begin, end in shots if self.completion else ():
                     self._complete(store, begin, end, needed)
-                with clock.beats("trace", 2 * frames) as pulse:
+                with clock.beats("trace", frames) as pulse:
                     for begin, end in shots:
-                        trace_shot(store, begin, end, self.look.reach, pulse)
+                        trace_shot(store, begin, end, self.look.reach, partial(_in_order, pool), pulse)
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)

@@ -5,7 +5,7 @@ frame and of its hole, not on the number of frames.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .media.info import full_scale
 from .motion import hops_of
 from .poisson import bounding_box
 from .propagation.blend import Candidate, Canvas, weight_of
-from .propagation.trace import GUARD, UNSEEN, Hops, Links, Walk, guard_band
+from .propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band
 from .work import Pictures, Records, scratch
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
@@ -28,6 +28,7 @@ _KEYS = 4
 _NEGLIGIBLE = 0.01
 
 Pulse = Callable[[], None]
+Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ class _ShotHoles:
 _RECORDS = ("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented")
 
 
-def complete_shot(store: ShotStore, first: int, last: int, completion: Completion, pulse: Callable[[float], None], aborted: Callable[[], bool]) -> None:
+def complete_shot(
+    store: ShotStore, first: int, last: int, completion: Completion, pulse: Callable[[float], None], aborted: Callable[[], bool]
+) -> None:
     """Completes the flows of all frames first..last of a shot and stores the hops that come of them."""
     if first == last:
         return
@@ -156,25 +159,26 @@ def complete_shot(store: ShotStore, first: int, last: int, completion: Completio
             store.remember_hops(first + k, *hops_of(holes[k], holes[k + 1], forward[k], backward[k]))
 
 
-def trace_shot(store: ShotStore, first: int, last: int, reach: int, pulse: Pulse) -> None:
-    """Links of all frames first..last of a shot, and what stays unseen."""
-    for frames, hops, links, beside in (
-        (range(last, first - 1, -1), store.later, store.links_later, 1),
-        (range(first, last + 1), store.earlier, store.links_earlier, -1),
-    ):
-        walk = Walk(store.shape, reach)
-        for frame in frames:
-            pulse()
-            if frame == frames[0]:
-                found = walk.start(store.guarded.read(frame)[0])
-            else:
-                found = walk.step(frame, frame + beside, Hops(*hops.read(frame)))
-            links.write(frame, found.pixels, found.frame, found.x, found.y, found.drift)
-    for frame in range(first, last + 1):
-        later, earlier = (Links(*records.read(frame)) for records in (store.links_later, store.links_earlier))
-        lost = (later.frame == UNSEEN) & (earlier.frame == UNSEEN)
-        lost &= store.hole(frame).ravel()[later.pixels]
-        store.unseen.write(frame, later.pixels[lost])
+def trace_shot(store: ShotStore, first: int, last: int, reach: int, each: Each, pulse: Pulse) -> None:
+    """Links of all frames first..last of a shot, and what stays unseen. `each` maps a function over frames."""
+
+    def guarded(frame: int) -> np.ndarray:
+        return store.guarded.read(frame)[0]
+
+    def trace(frame: int) -> None:
+        pixels = np.flatnonzero(store.hole(frame)).astype(np.int32)
+        unseen = np.ones(pixels.size, bool)
+        for frames, hops, records in (
+            (range(frame + 1, min(frame + reach, last) + 1), store.later, store.links_later),
+            (range(frame - 1, max(frame - reach, first) - 1, -1), store.earlier, store.links_earlier),
+        ):
+            found = follow(pixels, frame, frames, store.shape, guarded, lambda k, hops=hops: Hops(*hops.read(k)))
+            records.write(frame, found.pixels, found.frame, found.x, found.y, found.drift)
+            unseen &= found.frame == UNSEEN
+        store.unseen.write(frame, pixels[unseen])
+
+    for _ in each(trace, range(first, last + 1)):
+        pulse()
 
 
 def invent(store: ShotStore, first: int, last: int, look: Look, pulse: Pulse) -> None:
@@ -272,10 +276,9 @@ def _canvas(store: ShotStore, frame: int, look: Look, made: Invented) -> Canvas:
     stack = store.pictures.stack()
     hole = store.hole(frame)
     canvas = Canvas(stack[frame - store.offset], hole)
-    flat = hole.ravel()
     for records in (store.links_later, store.links_earlier):
         links = Links(*records.read(frame))
-        good = (links.frame != UNSEEN) & flat[links.pixels]
+        good = links.frame != UNSEEN
         source, drift = links.frame[good], links.drift[good]
         weight = weight_of(np.abs(source - frame), drift, look.consistency)
         canvas.add(stack, Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight))

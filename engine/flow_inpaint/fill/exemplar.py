@@ -83,12 +83,15 @@ def fill(
 
 
 def _joined(voted: np.ndarray, unknown: np.ndarray, matches: _Matches) -> np.ndarray:
-    """Each pixel from the middle of its own patch's match, joined in the gradient domain: votes average, and blur."""
+    """Each pixel from its own patch's match, joined in the gradient domain: votes average, and blur."""
     book = matches.book
-    inside = unknown.ravel()[matches.targets]
-    frame, place = np.divmod(matches.source[inside], book.h * book.w)
+    pixels = np.flatnonzero(unknown)
+    ys, xs = np.divmod(pixels, book.w)
+    # At the picture's rim no patch has its middle: the nearest one that covers the pixel speaks for it.
+    middle_y, middle_x = np.clip(ys, _RADIUS, book.h - 1 - _RADIUS), np.clip(xs, _RADIUS, book.w - 1 - _RADIUS)
+    source = matches.source[matches.slot[middle_y * book.w + middle_x]]
+    frame, place = np.divmod(source + (ys - middle_y) * book.w + xs - middle_x, book.h * book.w)
     y, x = np.divmod(place, book.w)
-    pixels = matches.targets[inside]
     canvas = Canvas(voted[..., :3], unknown)
     canvas.add(
         book.flat[:, :3].reshape(-1, book.h, book.w, 3),
