@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from scenery import rectangle
 
-from flow_inpaint.completion import COMPLETIONS
 from flow_inpaint.completion.smooth import complete
 
 
@@ -46,7 +45,3 @@ def test_the_known_part_is_kept() -> None:
 def test_nothing_to_do_or_to_go_by(unknown: np.ndarray) -> None:
     flow = affine(60, 40)
     np.testing.assert_array_equal(complete(flow, unknown), flow)
-
-
-def test_is_the_one_called_smooth() -> None:
-    assert COMPLETIONS["smooth"] is complete

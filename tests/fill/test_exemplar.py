@@ -7,6 +7,7 @@ from scenery import psnr, rectangle, view
 
 from flow_inpaint.fill import FILLS
 from flow_inpaint.fill.exemplar import fill
+from flow_inpaint.machine import Machine
 from flow_inpaint.fill.telea import fill as telea
 
 WIDTH, HEIGHT = 96, 72
@@ -104,4 +105,4 @@ def test_the_host_is_told_that_it_is_alive() -> None:
 
 
 def test_is_the_one_called_exemplar() -> None:
-    assert FILLS["exemplar"] is fill
+    assert FILLS["exemplar"].make(Machine()) is fill

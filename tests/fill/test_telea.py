@@ -6,6 +6,7 @@ from scenery import rectangle, view
 
 from flow_inpaint.fill import FILLS
 from flow_inpaint.fill.telea import fill
+from flow_inpaint.machine import Machine
 
 HOLE = rectangle(60, 40, 20, 12, 36, 28)
 
@@ -37,4 +38,4 @@ def test_nothing_known_and_nothing_unknown() -> None:
 
 
 def test_is_the_one_called_telea() -> None:
-    assert FILLS["telea"] is fill
+    assert FILLS["telea"].make(Machine()) is fill

@@ -10,6 +10,7 @@ from scenery import view
 
 from flow_inpaint.flow import ESTIMATORS
 from flow_inpaint.flow.dis import DIS
+from flow_inpaint.machine import Machine
 
 
 def grey(width: int, height: int, x: float = 0.0, y: float = 0.0) -> np.ndarray:
@@ -41,4 +42,4 @@ def test_one_estimator_serves_many_threads() -> None:
 
 
 def test_is_the_one_called_dis() -> None:
-    assert isinstance(ESTIMATORS["dis"](), DIS)
+    assert isinstance(ESTIMATORS["dis"].make(Machine()), DIS)
