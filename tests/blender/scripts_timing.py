@@ -92,6 +92,12 @@ def modified(scene: Any) -> Any:
     return strip
 
 
+def retimed(scene: Any, speed: float, **values: Any) -> Any:
+    strip = change(stage.movie(scene), **values)
+    stage.retime(strip, speed)
+    return strip
+
+
 def panned(scene: Any) -> Any:
     strip = change(stage.images(scene), frame_offset_start=5)
     strip.transform.keyframe_insert("offset_x", frame=1)
@@ -124,6 +130,9 @@ CASES = {
     "meta": lambda: compare(meta, 5),
     "speed effect": lambda: compare(speed, 5),
     "modifier": lambda: compare(modified, 5),
+    "retimed, slower": lambda: compare(lambda s: retimed(s, 50, frame_offset_start=10)),
+    "retimed, faster": lambda: compare(lambda s: retimed(s, 150), 5),
+    "retimed, reversed": lambda: compare(lambda s: retimed(s, 80, use_reverse_frames=True), 5),
     "animated transform": lambda: compare(panned, 5),
 }
 STRETCHED = {

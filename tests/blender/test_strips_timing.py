@@ -21,6 +21,9 @@ RENDERED = {
     "meta": "frame",
     "speed effect": "frame",
     "modifier": "pixels",
+    "retimed, slower": "pixels",
+    "retimed, faster": "pixels",
+    "retimed, reversed": "pixels",
     "animated transform": "frame",
 }
 STRETCHED = [
