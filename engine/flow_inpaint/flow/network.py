@@ -86,5 +86,9 @@ def _spans(size: int, parts: int) -> Iterator[tuple[slice, np.ndarray]]:
     for begin in range(0, size, step):
         low, high = max(begin - _OVERLAP // 2, 0), min(begin + step + _OVERLAP // 2, size)
         place = np.arange(low, high, dtype=np.float32)
-        ramp = np.minimum(place - low if low else np.inf, high - 1 - place if high < size else np.inf)
-        yield slice(low, high), np.minimum((ramp + 1) / _OVERLAP, 1).astype(np.float32)
+        weight = np.ones(high - low, np.float32)
+        if low:
+            weight = np.minimum(weight, (place - low + 1) / _OVERLAP)
+        if high < size:
+            weight = np.minimum(weight, (high - place) / _OVERLAP)
+        yield slice(low, high), weight
