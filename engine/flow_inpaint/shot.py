@@ -17,7 +17,7 @@ from .media.info import full_scale
 from .motion import hops_of
 from .poisson import bounding_box
 from .propagation.blend import Candidate, Canvas, weight_of
-from .propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band
+from .propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band, is_inside, nearest
 from .work import Pictures, Records, scratch
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
@@ -259,12 +259,12 @@ class _Carrier:
         at = np.searchsorted(way.pixels, pixels)
         ys, xs = np.divmod(pixels, w)
         x, y = xs + way.u[at], ys + way.v[at]
-        inside = (x >= 0) & (y >= 0) & (x <= w - 1) & (y <= h - 1)
-        near_x, near_y = np.rint(np.where(inside, x, 0)), np.rint(np.where(inside, y, 0))
+        near = nearest(x, y, self.store.shape)
+        near_y, near_x = np.divmod(near, w)
         self._slot[neighbour.pixels] = np.arange(neighbour.pixels.size)
-        slot = self._slot[near_y.astype(np.int64) * w + near_x.astype(np.int64)]
+        slot = self._slot[near]
         self._slot[neighbour.pixels] = -1
-        good = inside & (slot >= 0)
+        good = is_inside(x, y, self.store.shape) & (slot >= 0)
         good[good] = neighbour.key[slot[good]] != UNSEEN
         slot, into = slot[good], want[good]
         made.key[into] = neighbour.key[slot]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scenery import rectangle
 
-from flow_inpaint.propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band, hops, sample
+from flow_inpaint.propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band, hops, is_inside, nearest, sample
 
 WIDTH, HEIGHT = 60, 40
 HOLE = rectangle(WIDTH, HEIGHT, 20, 12, 32, 26)
@@ -52,7 +52,7 @@ def test_a_translation_lands_on_the_exact_place_in_the_first_frame_that_shows_it
     for step in range(59, 0, -1):
         y, x = on_pixels(xs + np.float32(step * u), ys + np.float32(step * v))
         first[~wide[y + 900, x + 900]] = step
-    inside = (xs + first * u >= 0) & (xs + first * u <= WIDTH - 1) & (ys + first * v >= 0) & (ys + first * v <= HEIGHT - 1)
+    inside = is_inside(xs + first * u, ys + first * v, (HEIGHT, WIDTH))
     found = links.frame != UNSEEN
     assert inside.mean() > 0.9
     np.testing.assert_array_equal(found, inside)
@@ -90,7 +90,7 @@ def test_no_frame_is_looked_at_beyond_those_allowed() -> None:
 def test_what_leaves_the_picture_is_not_found(u: float, v: float) -> None:
     links = followed([HOLE, NOTHING], u, v)
     ys, xs = np.divmod(links.pixels, WIDTH)
-    inside = (xs + u >= 0) & (xs + u <= WIDTH - 1) & (ys + v >= 0) & (ys + v <= HEIGHT - 1)
+    inside = is_inside(xs + u, ys + v, (HEIGHT, WIDTH))
     assert not inside.all()
     np.testing.assert_array_equal(links.frame, np.where(inside, 1, UNSEEN))
 
@@ -156,6 +156,19 @@ def test_a_turning_zooming_flow_is_followed() -> None:
     assert found.mean() > 0.8
     off = np.abs(links.x + 1j * links.y - (26 + 19j) - turned)[found]
     assert off.max() < 1.0 and np.median(off) < 0.4
+
+
+def test_the_outermost_pixels_are_as_large_as_all_others() -> None:
+    x, y = np.array([-0.6, -0.4, 0, 7.4, 7.6, 3]), np.array([2, 2, 2, 2, 2, 4.6])
+    np.testing.assert_array_equal(is_inside(x, y, (5, 8)), [False, True, True, True, False, False])
+    np.testing.assert_array_equal(is_inside(y, x, (8, 5)), [False, True, True, True, False, False])
+    np.testing.assert_array_equal(nearest(x[1:4], y[1:4], (5, 8)), [16, 16, 23])
+
+
+def test_motion_that_is_a_little_wrong_loses_nothing_at_the_edge() -> None:
+    edge = rectangle(WIDTH, HEIGHT, 0, 0, 12, HEIGHT)
+    links = followed([edge, edge, NOTHING], -0.1, 0.1)
+    assert (links.frame == 2).all()
 
 
 def test_hops_say_how_far_both_directions_disagree() -> None:

@@ -108,8 +108,8 @@ def follow(
         x, y, drift = x + way.u[slot], y + way.v[slot], drift + way.drift[slot]
         hidden = guarded(beside)
         place[hidden] = np.arange(hidden.size, dtype=np.int32)
-        inside = (x >= 0) & (y >= 0) & (x <= w - 1) & (y <= h - 1)
-        near = np.rint(np.where(inside, y, 0)).astype(np.int32) * w + np.rint(np.where(inside, x, 0)).astype(np.int32)
+        inside = is_inside(x, y, shape)
+        near = nearest(x, y, shape)
         slot = place[near]
         place[hidden] = -1
         here = inside & (slot < 0)
@@ -119,6 +119,17 @@ def follow(
         walkers, slot, x, y, drift = walkers[on], slot[on], x[on], y[on], drift[on]
         at = beside
     return Links(pixels, found, found_x, found_y, found_drift)
+
+
+def is_inside(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Whether positions lie on some pixel of the picture. The outermost pixels reach half a pixel beyond their middle."""
+    return (x >= -0.5) & (y >= -0.5) & (x <= shape[1] - 0.5) & (y <= shape[0] - 0.5)
+
+
+def nearest(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Flat indices of the pixels nearest to positions."""
+    h, w = shape
+    return np.clip(np.rint(y), 0, h - 1).astype(np.int32) * w + np.clip(np.rint(x), 0, w - 1).astype(np.int32)
 
 
 def guard_band(hole: np.ndarray, guard: int) -> np.ndarray:
