@@ -19,6 +19,7 @@ DIRECT = [
 RENDERED = {
     "an image only Blender reads": "pixels",
     "meta": "frame",
+    "movie clip": "frame",
     "speed effect": "frame",
     "modifier": "pixels",
     "retimed, slower": "pixels",
