@@ -17,6 +17,7 @@ from scenery import psnr, view
 from flow_inpaint import effect, pipeline, work
 from flow_inpaint.errors import Aborted, BadClip, Failed
 from flow_inpaint.job import Job
+from flow_inpaint.machine import Method
 from flow_inpaint.pipeline import Progress, Result
 
 WIDTH, HEIGHT, COUNT = 96, 64, 12
@@ -184,11 +185,11 @@ def test_no_further_than_the_reach(tmp_path: Path) -> None:
     assert clip.run(reach=3)[1].unseen == pytest.approx(4 / 7)
 
 
-@pytest.mark.parametrize("fill", effect.parameters()["fill"]["choices"], ids=lambda choice: choice["name"])
-def test_what_no_frame_shows_is_invented_once_for_all_frames(tmp_path: Path, fill: dict[str, str]) -> None:
+@pytest.mark.parametrize("fill", [name for name, method in pipeline.FILLS.items() if not method.roles])
+def test_what_no_frame_shows_is_invented_once_for_all_frames(tmp_path: Path, fill: str) -> None:
     hole = disc(48, 32, 8)
     clip = Shot(tmp_path, [view(WIDTH, HEIGHT)] * 6, [hole] * 6)
-    found, result = clip.run(fill=fill["name"])
+    found, result = clip.run(fill=fill)
     assert result.unseen == 1
     for picture in found:
         assert np.abs(picture.astype(int) - found[0])[hole].max() <= 1
@@ -310,7 +311,8 @@ def test_an_estimator_that_fails_leaves_nothing(tmp_path: Path, work_place: Path
             raise ArithmeticError("no flow")
         return np.zeros((2, *a.shape), np.float32)
 
-    monkeypatch.setitem(pipeline.ESTIMATORS, "dis", lambda: fails)
+    fails.colour = False
+    monkeypatch.setitem(pipeline.ESTIMATORS, "dis", Method(lambda machine: fails))
     threads = cv2.getNumThreads()
     with pytest.raises(ArithmeticError, match="no flow"):
         shot(tmp_path).run()
