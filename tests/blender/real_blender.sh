@@ -102,6 +102,7 @@ cp "$work"/shots/*.png "$shots"/ 2>/dev/null || true
 cp "$work"/*.log "$shots"/
 grep -q '^WINDOW OK$' "$work/window.log" || { tail -n 40 "$work/window.log"; fail "the run in a window failed (exit code $code)"; }
 grep '^window:' "$work/window.log"
+grep -q '^Traceback' "$work/window.log" && { cat "$work/window.log"; fail "something went wrong on the way"; }
 [ "$code" = 0 ] || fail "Blender did not quit in good order: exit code $code"
 [ ! -e "/proc/$(cat "$work/last_engine")" ] || fail "the engine outlives Blender"
 [ -z "$(find "$work/window/flow_inpaint" "$work/tmp" -name '*.part' -o -name 'flow-inpaint-*')" ] || fail "quitting in the middle leaves something behind"
