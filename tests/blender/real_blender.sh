@@ -1,8 +1,8 @@
 #!/bin/bash
-# The add-on in a real Blender binary (5.2 LTS from Debian sid): installed from its zip, run by --command in the background,
-# then in a window: a run to its end, and one that ESC stops, with pictures of the screen.
+# The add-on in a real Blender binary (5.2 LTS from Debian sid): the tests of strips; then installed from its zip, run by
+# --command in the background, and in a window: a run to its end, and one that ESC stops, with pictures of the screen.
 #
-#   tests/blender/real_blender.sh [SHOTS]          pictures go to SHOTS (default: dist/real_blender)
+#   tests/blender/real_blender.sh [SHOTS]          pictures and logs go to SHOTS (default: dist/real_blender)
 #
 # FLOW_INPAINT_BLENDER_ROOT   folder of the Debian system with Blender; made when it is missing (75 s, 2 GB)
 #                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
@@ -52,11 +52,13 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$shots"
 shots=$(cd "$shots" && pwd)
 
-# One folder with one name on both sides of the chroot; the whole host below /mnt/host, where the engine runs.
+# The work folder and the clone have one name on both sides of the chroot; the whole host below /mnt/host, where the engine runs.
 mkdir -p "$root$work" "$root/mnt/host"
+mkdir -p "$root$repository"
 trap 'umount "$root$work"; rmdir "$root$work"; rm -rf "$work"' EXIT
 mount --rbind / "$root/mnt/host"
 mount --bind "$work" "$root$work"
+mount --bind "$repository" "$root$repository"
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 
@@ -80,6 +82,19 @@ say "$(inside blender --version | head -n 1)"
 inside blender --command extension validate "$work"/flow_inpaint-*.zip >"$work/validate.log" 2>&1 || { cat "$work/validate.log"; fail "Blender refuses the zip"; }
 inside blender --command extension install-file -r user_default --enable "$work"/flow_inpaint-*.zip >"$work/install.log" 2>&1 ||
     fail "the zip was not installed: $(tail -n 3 "$work/install.log")"
+
+say "the tests of strips"
+cat >"$work/blender" <<WRAPPER
+#!/bin/sh
+exec chroot '$root' env -i HOME='$work/home' LANG=C.UTF-8 PATH=/usr/bin:/bin TMPDIR='$work/tmp' PYTHONDONTWRITEBYTECODE=1 \\
+    BLENDER_USER_RESOURCES="\$BLENDER_USER_RESOURCES" blender "\$@"
+WRAPPER
+chmod +x "$work/blender"
+# An older Blender makes the strips with adjusted playback rates; the tests of those are skipped without one.
+older=$(compgen -G "$repository/.blender/bpy-4*/bin/python" | paste -sd : || true)
+(cd "$repository" && FLOW_INPAINT_BPY_PYTHONS="$work/blender${older:+:$older}" "$python" -m pytest -q -p no:cacheprovider \
+    --basetemp="$work/pytest" -k "not bpy-" tests/blender/test_strips_*.py) >"$work/strips.log" 2>&1 || { cat "$work/strips.log"; fail "tests of strips fail"; }
+say "$(tail -n 1 "$work/strips.log")"
 
 say "in the background"
 inside blender -b --python-exit-code 1 --python "$work/scripts_real_edit.py" -- make >"$work/edit.log" 2>&1 || { cat "$work/edit.log"; fail "no edit"; }
