@@ -140,10 +140,12 @@ class FLOW_INPAINT_OT_use_preset(bpy.types.Operator):
 
 
 def _redraw() -> None:
+    """The sidebars only: drawing a preview can take as long as rendering a frame."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "SEQUENCE_EDITOR":
-                area.tag_redraw()
+            for region in area.regions if area.type == "SEQUENCE_EDITOR" else ():
+                if region.type == "UI":
+                    region.tag_redraw()
 
 
 @persistent

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import descriptor, engine_client, preferences, properties, removal
+from . import descriptor, engine_client, preferences, properties, removal, sentence
 
 
 class _SequencerTab:
@@ -25,9 +25,11 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         layout.use_property_decorate = False
         scene = properties.scene_of(context)
         settings = scene.flow_inpaint
-        _draw_source(layout, scene)
+        column = layout.column()
+        column.enabled = removal.running is None
+        _draw_source(column, scene)
         for name in ("mask_channel", "output", "preset", "format"):
-            layout.prop(settings, name)
+            column.prop(settings, name)
         if removal.running is not None:
             layout.progress(factor=removal.running.fraction, text=removal.running.status().removeprefix("Flow Inpaint: "))
             layout.label(text="ESC stops it")
@@ -35,7 +37,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         try:
             preferences.engine_python(context)
         except engine_client.EngineError as error:
-            _draw_text(layout, str(error), context.region.width)
+            sentence.draw(layout, str(error), context.region.width)
         layout.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")
 
 
@@ -48,6 +50,7 @@ class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
+        layout.enabled = removal.running is None
         settings = properties.scene_of(context).flow_inpaint
         for group in descriptor.groups():
             header, body = layout.panel(f"SEQUENCER_PT_flow_inpaint_{group['name']}")
@@ -71,20 +74,6 @@ def _draw_source(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
         row.label(text="No active strip", icon="INFO")
     else:
         row.label(text=strip.name)
-
-
-def _draw_text(layout: bpy.types.UILayout, text: str, width: int) -> None:
-    """A sentence on as many lines as the region's width in pixels needs."""
-    per_line = max(20, round(width / bpy.context.preferences.system.ui_scale / 7))
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    line, icon = "", "ERROR"
-    for word in text.split():
-        if line and len(line) + len(word) >= per_line:
-            column.label(text=line, icon=icon)
-            line, icon = "", "BLANK1"
-        line += f" {word}" if line else word
-    column.label(text=line, icon=icon)
 
 
 _CLASSES = (SEQUENCER_PT_flow_inpaint, SEQUENCER_PT_flow_inpaint_advanced)

@@ -1,10 +1,14 @@
 """The add-on's preferences: which Python runs the engine, and how to get the engine into it."""
 from __future__ import annotations
 
+import os
+
 import bpy
 from bpy.props import StringProperty
 
-from . import descriptor, engine_client
+from . import descriptor, engine_client, sentence
+
+_FRAME = 60  # pixels that the frame around an add-on's preferences takes
 
 
 def engine_python(context: bpy.types.Context) -> str:
@@ -50,9 +54,10 @@ class FlowInpaintPreferences(bpy.types.AddonPreferences):
         try:
             python = engine_python(context)
         except engine_client.EngineError as error:
-            layout.label(text=str(error), icon="ERROR")
+            sentence.draw(layout, str(error), context.region.width - _FRAME)
         else:
-            layout.label(text=f"The engine runs in {python}")
+            told = f" ({engine_client.VARIABLE} says so)" if os.environ.get(engine_client.VARIABLE, "").strip() else ""
+            layout.label(text=f"The engine runs in {python}{told}")
         layout.prop(self, "install_command")
         wheel = descriptor.bundled_wheel()
         if wheel:

@@ -11,7 +11,16 @@ import bpy
 from . import descriptor, engine_client, result_files, strips
 from .properties import Request
 
-_STARTING = "starting the engine"
+_STARTING = "Starting the engine"
+_STAGES = {
+    "matte": "Reading the matte",
+    "flow": "Following the motion",
+    "trace": "Looking for what is behind",
+    "fill": "Inventing what no frame shows",
+    "write": "Writing the result",
+}
+"""The engine's words for its stages, as the user reads them."""
+
 _RENDER_SHARE = 0.15
 _ABORT_PATIENCE = 0.6
 
@@ -84,7 +93,7 @@ class Removal:
     def status(self) -> str:
         """What it is doing, how far it is and how long it will take, in one line."""
         if self._cancelling:
-            return "Flow Inpaint: stopping"
+            return "Flow Inpaint: Stopping"
         text = f"Flow Inpaint: {self.stage}, {self.fraction:.0%}"
         if self.eta_s is not None:
             minutes, seconds = divmod(round(self.eta_s), 60)
@@ -167,7 +176,7 @@ class Removal:
         self.notes += [text for level, text in engine.messages if level == "warning"]
         engine.messages.clear()
         if engine.progress:
-            self.stage = engine.progress.stage
+            self.stage = _STAGES.get(engine.progress.stage, engine.progress.stage.capitalize())
             self.fraction = self._begin + (1.0 - self._begin) * engine.progress.fraction
             self.eta_s = engine.progress.eta_s
 

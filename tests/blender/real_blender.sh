@@ -1,8 +1,8 @@
 #!/bin/bash
-# The add-on in a real Blender binary (5.2 LTS from Debian sid): installed from its zip, run by --command in the background,
-# then in a window: a run to its end, and one that ESC stops, with pictures of the screen.
+# The add-on in a real Blender binary (5.2 LTS from Debian sid): the tests of strips; then installed from its zip, run by
+# --command in the background, and in a window: a run to its end, and one that ESC stops, with pictures of the screen.
 #
-#   tests/blender/real_blender.sh [SHOTS]          pictures go to SHOTS (default: dist/real_blender)
+#   tests/blender/real_blender.sh [SHOTS]          pictures and logs go to SHOTS (default: dist/real_blender)
 #
 # FLOW_INPAINT_BLENDER_ROOT   folder of the Debian system with Blender; made when it is missing (75 s, 2 GB)
 #                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
@@ -52,11 +52,13 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$shots"
 shots=$(cd "$shots" && pwd)
 
-# One folder with one name on both sides of the chroot; the whole host below /mnt/host, where the engine runs.
+# The work folder and the clone have one name on both sides of the chroot; the whole host below /mnt/host, where the engine runs.
 mkdir -p "$root$work" "$root/mnt/host"
+mkdir -p "$root$repository"
 trap 'umount "$root$work"; rmdir "$root$work"; rm -rf "$work"' EXIT
 mount --rbind / "$root/mnt/host"
 mount --bind "$work" "$root$work"
+mount --bind "$repository" "$root$repository"
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 
@@ -81,6 +83,19 @@ inside blender --command extension validate "$work"/flow_inpaint-*.zip >"$work/v
 inside blender --command extension install-file -r user_default --enable "$work"/flow_inpaint-*.zip >"$work/install.log" 2>&1 ||
     fail "the zip was not installed: $(tail -n 3 "$work/install.log")"
 
+say "the tests of strips"
+cat >"$work/blender" <<WRAPPER
+#!/bin/sh
+exec chroot '$root' env -i HOME='$work/home' LANG=C.UTF-8 PATH=/usr/bin:/bin TMPDIR='$work/tmp' PYTHONDONTWRITEBYTECODE=1 \\
+    BLENDER_USER_RESOURCES="\$BLENDER_USER_RESOURCES" blender "\$@"
+WRAPPER
+chmod +x "$work/blender"
+# An older Blender makes the strips with adjusted playback rates; the tests of those are skipped without one.
+older=$(compgen -G "$repository/.blender/bpy-4*/bin/python" | paste -sd : || true)
+(cd "$repository" && FLOW_INPAINT_BPY_PYTHONS="$work/blender${older:+:$older}" "$python" -m pytest -q -p no:cacheprovider \
+    --basetemp="$work/pytest" -k "not bpy-" tests/blender/test_strips_*.py) >"$work/strips.log" 2>&1 || { cat "$work/strips.log"; fail "tests of strips fail"; }
+say "$(tail -n 1 "$work/strips.log")"
+
 say "in the background"
 inside blender -b --python-exit-code 1 --python "$work/scripts_real_edit.py" -- make >"$work/edit.log" 2>&1 || { cat "$work/edit.log"; fail "no edit"; }
 code=0
@@ -102,6 +117,7 @@ cp "$work"/shots/*.png "$shots"/ 2>/dev/null || true
 cp "$work"/*.log "$shots"/
 grep -q '^WINDOW OK$' "$work/window.log" || { tail -n 40 "$work/window.log"; fail "the run in a window failed (exit code $code)"; }
 grep '^window:' "$work/window.log"
+grep -q '^Traceback' "$work/window.log" && { cat "$work/window.log"; fail "something went wrong on the way"; }
 [ "$code" = 0 ] || fail "Blender did not quit in good order: exit code $code"
 [ ! -e "/proc/$(cat "$work/last_engine")" ] || fail "the engine outlives Blender"
 [ -z "$(find "$work/window/flow_inpaint" "$work/tmp" -name '*.part' -o -name 'flow-inpaint-*')" ] || fail "quitting in the middle leaves something behind"

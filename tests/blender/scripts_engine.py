@@ -82,5 +82,6 @@ answer(
         "cancelled": lambda: interrupted("cancelled", lambda work: work.cancel()),
         "killed": lambda: interrupted("killed", kill_engine),
         "bad_value": bad_value,
+        "stages": lambda: {"named": list(room("removal")._STAGES)},
     }
 )

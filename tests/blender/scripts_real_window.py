@@ -81,9 +81,34 @@ def say(text: str) -> None:
     print(f"window: {text}", flush=True)
 
 
+def enlarge(scene: Any) -> None:
+    """A picture that takes a while to render, and a matte to see through."""
+    scene.render.resolution_x, scene.render.resolution_y = 1280, 768
+    for strip in scene.sequence_editor.strips:
+        strip.transform.scale_x = strip.transform.scale_y = 4.0
+    matte = scene.sequence_editor.strips["Matte"]
+    matte.blend_type, matte.blend_alpha = "ADD", 0.4
+
+
+def swap(shown: type, hidden: type) -> None:
+    """One class of the add-on in another's place."""
+    bpy.utils.unregister_class(hidden)
+    bpy.utils.register_class(shown)
+
+
+def show_preferences() -> None:
+    window = bpy.context.window_manager.windows[0]
+    bpy.context.preferences.active_section = "ADDONS"
+    window.id_data.addon_search = "Flow Inpaint"
+    bpy.ops.preferences.addon_expand(module=NAME)
+    with bpy.context.temp_override(window=window):
+        bpy.ops.screen.userpref_show()
+
+
 def story() -> Iterator[None]:
     scene = bpy.context.window_manager.windows[0].workspace.sequencer_scene or bpy.context.scene
     scripts_real_edit.make(scene)
+    enlarge(scene)
     scene_name = scene.name
     HERE.mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(HERE / "window.blend"))
@@ -114,7 +139,10 @@ def story() -> Iterator[None]:
     yield from pause(0.5)
     made = strips.get("Street_flow_inpaint_001")
     assert made is not None and (made.channel, made.left_handle, made.duration) == (2, 1, 60), list(strips.keys())
+    scene.sequence_editor.channels[3].mute = True
+    yield from pause(0.5)
     yield from photograph("4_done.png")
+    scene.sequence_editor.channels[3].mute = False
     say(f"'{made.name}' after {time.monotonic() - begun:.1f} s")
     files = sorted(os.listdir(HERE / "flow_inpaint"))
     names = []
@@ -153,6 +181,23 @@ def story() -> Iterator[None]:
     yield from photograph("7_engine_killed.png")
     assert sorted(os.listdir(HERE / "flow_inpaint")) == files, os.listdir(HERE / "flow_inpaint")
     say("the engine was killed and Blender goes on")
+
+    python = os.environ.pop("FLOW_INPAINT_PYTHON")
+    advanced = sys.modules[f"{NAME}.panels"].SEQUENCER_PT_flow_inpaint_advanced
+    unfolded = type("SEQUENCER_PT_flow_inpaint_unfolded", (advanced,), {"bl_options": set()})  # no script can unfold a panel
+    swap(unfolded, advanced)
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=sequencer()[0]):
+        bpy.ops.screen.screen_full_area()
+    yield from pause(1.0)
+    yield from photograph("8_everything_and_no_engine.png")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=sequencer()[0]):
+        bpy.ops.screen.back_to_previous()
+    swap(advanced, unfolded)
+    yield from pause(0.5)
+    show_preferences()
+    yield from pause(1.0)
+    yield from photograph("9_preferences.png")
+    os.environ["FLOW_INPAINT_PYTHON"] = python
 
     start()
     yield from until(lambda: running() is None or running().fraction > 0.2)

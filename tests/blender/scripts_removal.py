@@ -18,7 +18,7 @@ def begin(case: str, mode: str) -> tuple[Path, Any]:
     request = room("properties").request(scene, {"mask_channel": MASK_CHANNEL, "source": SOURCE})
     work = room("removal").Removal(scene, request, room("preferences").engine_python(bpy.context))
     end = time.monotonic() + 20
-    while work.stage != "copying":
+    while work.stage != "Copying":
         assert work.advance() and time.monotonic() < end
         time.sleep(0.02)
     return folder, work

@@ -91,7 +91,7 @@ def retime(strip: Any, speed: float) -> None:
         other.select = other == strip
     scene.sequence_editor.active_strip = strip
     with bpy.context.temp_override(window=window, area=area, region=region, scene=scene):
-        bpy.ops.sequencer.retiming_segment_speed_set(speed=speed, keep_retiming=True)
+        bpy.ops.sequencer.retiming_segment_speed_set(speed=speed)
     assert len(strip.retiming_keys) >= 2
 
 

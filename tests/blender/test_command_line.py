@@ -29,7 +29,7 @@ def test_the_saved_file_opens_with_the_strip(case):
 
 def test_progress_and_result_are_printed(case):
     lines = case("saves")["out"].splitlines()
-    assert lines[0] == "Flow Inpaint: starting the engine, 0%"
+    assert lines[0] == "Flow Inpaint: Starting the engine, 0%"
     assert f"'{STEM}_001' is on channel 2" in lines[-1] and len(lines) < 10
 
 

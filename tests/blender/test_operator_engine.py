@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from addon_fixtures import addon_zip  # noqa: F401
+from flow_inpaint import pipeline
 
 pytestmark = pytest.mark.blender
 SOURCE, STEM = "Street: take #1.mp4", "Street_take_1_flow_inpaint"
@@ -74,3 +75,7 @@ def test_killed_in_the_middle(case):
 def test_what_the_engine_refuses(case):
     found = case("bad_value")
     assert found["code"] == 1 and found["files"] == [] and len(found["strips"]) == 2
+
+
+def test_every_stage_has_a_name_for_the_user(case):
+    assert case("stages")["named"] == list(pipeline.STAGES)

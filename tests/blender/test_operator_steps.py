@@ -24,7 +24,7 @@ def test_cancelling_takes_less_than_a_second_and_leaves_nothing(case, name):
 
 
 def test_the_status_says_stage_percentage_and_time_left(case):
-    assert case("cancelled")["status"] == "Flow Inpaint: copying, 0%, 0:01 left"
+    assert case("cancelled")["status"] == "Flow Inpaint: Copying, 0%, 0:01 left"
 
 
 def test_one_at_a_time(case):
