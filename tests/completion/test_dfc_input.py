@@ -88,7 +88,11 @@ def test_windows_are_the_published_ones():
     made = [[files(way, [centre])[0], files(way, numbers), masks(numbers)] for way, centre, numbers in initial_windows(flows)]
     assert made == rows["initial"]
     made = [
-        [",".join(files("forward", [a]) + files("backward", [b])), files("forward", ahead) + files("backward", behind), masks(ahead + behind)]
+        [
+            ",".join(files("forward", [a]) + files("backward", [b])),
+            files("forward", ahead) + files("backward", behind),
+            masks(ahead + behind),
+        ]
         for a, b, ahead, behind in refine_windows(flows)
     ]
     assert made == rows["refine"]

@@ -307,7 +307,10 @@ class _Runner:
 
     def _try(self, windows: list[list[Tensor]], region: Region | None) -> Tensor | None:
         try:
-            x = torch.stack([torch.cat(frames) for frames in windows]).contiguous(memory_format=_memory_format(self.device))
+            shape = (len(windows), self._stage.in_channels, *windows[0][0].shape[1:])
+            x = torch.empty(shape, device=self.device, memory_format=_memory_format(self.device))
+            for frames, channels in zip(windows, x, strict=True):
+                torch.cat(frames, out=channels)
             with torch.autocast(self.device.type, _half_type(self.device), enabled=self.half):
                 return self._stage(x, region).float()
         except (RuntimeError, MemoryError) as error:
