@@ -73,15 +73,17 @@ def _resize(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _resize_known(flow: np.ndarray, size: tuple[int, int], hole: np.ndarray) -> np.ndarray:
-    known = (~hole).astype(np.float32)
-    masked = np.stack([*np.where(hole, 0, flow).astype(np.float32), known], -1)
+    masked = np.where(hole, 0, flow)
     if hole.shape == size:
-        return masked[..., :2]
-    out = cv2.resize(masked, size[::-1], interpolation=cv2.INTER_LINEAR)
+        return masked.transpose(1, 2, 0)
+    out = _resize(masked, size)
+    weight = cv2.resize((~hole).astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
     # A coarse grid's pixel may lie between hidden pixels although the nearest one, by which masks are resized, is seen.
-    near = cv2.resize(masked, size[::-1], interpolation=cv2.INTER_NEAREST)
-    weight = out[..., 2:]
-    return np.where(weight > 1e-3, out[..., :2] / np.maximum(weight, 1e-3), near[..., :2])
+    alone = weight < 1e-3
+    out[alone] = cv2.resize(np.ascontiguousarray(masked.transpose(1, 2, 0)), size[::-1], interpolation=cv2.INTER_NEAREST)[alone]
+    partly = (weight < 1) & ~alone
+    out[partly] /= weight[partly][:, None]
+    return out
 
 
 def resize_hole(hole: np.ndarray, size: tuple[int, int], enlarge: int = 0) -> np.ndarray:

@@ -252,19 +252,19 @@ def _enlarge(x: Tensor, size: tuple[int, int], region: Region | None, before: in
     """Bilinear resizing from a `before`th to an `after`th of the input's (height, width) `size`."""
     if region is None:
         return F.interpolate(x, size=(size[0] // after, size[1] // after), mode="bilinear", align_corners=False)
-    for dim, here, start, whole in ((-2, size[0], region.top, region.height), (-1, size[1], region.left, region.width)):
+    x = x.permute(0, 2, 3, 1)
+    for dim, here, start, whole in ((1, size[0], region.top, region.height), (2, size[1], region.left, region.width)):
         source = _features(whole) if before == STRIDE else whole // before
-        target = whole // after
         # A crop that ends where the frame ends has what is left of it there.
-        count = (start + here) // after - start // after
-        position = (torch.arange(start // after, start // after + count, device=x.device) + 0.5) * (source / target) - 0.5
-        low = position.clamp(min=0).floor()
-        share = (position.clamp(min=0) - low).to(x.dtype).reshape(-1, *[1] * (-1 - dim))
+        targets = torch.arange(start // after, (start + here) // after, device=x.device)
+        position = ((targets + 0.5) * (source / (whole // after)) - 0.5).clamp(min=0)
+        low = position.floor()
+        share = (position - low).to(x.dtype).reshape(-1, *[1] * (3 - dim))
         low = low.long()
         high = (low + 1).clamp(max=source - 1)
         low, high = ((at - start // before).clamp(0, x.shape[dim] - 1) for at in (low, high))
         x = torch.lerp(x.index_select(dim, low), x.index_select(dim, high), share)
-    return x
+    return x.permute(0, 3, 1, 2)
 
 
 def _features(size: int) -> int:

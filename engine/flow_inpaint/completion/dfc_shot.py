@@ -18,6 +18,10 @@ from .dfc_net import STRIDE, DFCNet, DFCStage, Region
 #: Windows at a time where there is room for more, and the share of the free memory that they may take.
 _MOST = 16
 _SHARE = 0.6
+#: Numbers a pixel that a stage of width 1 holds at once.
+_WORKING = 400
+#: Crops begin and end at multiples of this, because every new size costs the libraries time to prepare.
+_STEP = 8 * STRIDE
 
 _TOO_LITTLE = "There is not enough memory to complete the flow with this network: choose a smaller one, or process a smaller picture."
 
@@ -41,7 +45,7 @@ def complete_shot(
     batch: int | None = None,
     allocate: Callable[[str, tuple[int, ...], type], Any] = lambda name, shape, dtype: np.empty(shape, dtype),
     enlarge: int = 0,
-    crop: bool = False,
+    crop: bool = True,
     margin: int | None = None,
     half: bool | None = None,
     pulse: Callable[[], None] = lambda: None,
@@ -60,8 +64,8 @@ def complete_shot(
     allocate  (name, shape, dtype) -> an array to write into, for everything as long as the shot: the two results, named
               "dfc-forward" and "dfc-backward", and what each stage but the last leaves for the next, "dfc-1-forward" and so on
     enlarge   grows the first stage's holes by a square of so many pixels
-    crop      looks only at the box around the holes of a batch's centres and `margin` pixels of each stage's size;
-              with the margin None the answer is the whole frame's
+    crop      looks only at the box around the holes of a batch's centres and `margin` pixels of each stage's size beside it;
+              with the margin None that is all that the answer depends on, and it is the whole frame's
     half      half precision; None: on CUDA
     pulse     is called `beats` times
     aborted   is asked before every convolution: True raises Aborted
@@ -261,13 +265,15 @@ def _answer(
 
 
 def _around(boxes: list[tuple[slice, slice] | None], size: tuple[int, int], margin: int) -> tuple[slice, slice]:
-    """Rows and columns of all boxes and the margin, on the grid of the features."""
+    """Rows and columns of all boxes and the margin, on the grid of the features and in few different sizes."""
     out = []
     for axis, length in enumerate(size):
         parts = [box[axis] for box in boxes if box]
-        start = min(max(min(part.start for part in parts) - margin, 0), length - STRIDE) // STRIDE * STRIDE
-        stop = -(-(max(part.stop for part in parts) + margin) // STRIDE) * STRIDE
-        out.append(slice(start, min(stop, length)))
+        margin = max(margin, STRIDE)
+        start = max(min(part.start for part in parts) - margin, 0) // _STEP * _STEP
+        stop = -(-(max(part.stop for part in parts) + margin) // _STEP) * _STEP
+        # What is left of the frame beyond its last whole step is too little to be a crop by itself.
+        out.append(slice(start, length if stop > length - _STEP else stop))
     return out[0], out[1]
 
 
@@ -301,9 +307,10 @@ class _Runner:
 
     def _try(self, windows: list[list[Tensor]], region: Region | None) -> Tensor | None:
         try:
-            x = torch.stack([torch.cat(frames) for frames in windows])
-            if self.device.type == "cuda":
-                x = x.contiguous(memory_format=torch.channels_last)
+            shape = (len(windows), self._stage.in_channels, *windows[0][0].shape[1:])
+            x = torch.empty(shape, device=self.device, memory_format=_memory_format(self.device))
+            for frames, channels in zip(windows, x, strict=True):
+                torch.cat(frames, out=channels)
             with torch.autocast(self.device.type, _half_type(self.device), enabled=self.half):
                 return self._stage(x, region).float()
         except (RuntimeError, MemoryError) as error:
@@ -322,6 +329,11 @@ class _Runner:
             raise OutOfMemory(_TOO_LITTLE)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _memory_format(device: torch.device) -> torch.memory_format:
+    # A quarter faster on CPUs too, and in less memory.
+    return torch.channels_last if device.type in ("cuda", "cpu") else torch.contiguous_format
 
 
 def _half_type(device: torch.device) -> torch.dtype:
@@ -347,13 +359,9 @@ def _fitting(stage: DFCStage, size: tuple[int, int], device: torch.device, half:
     return int(min(max(_SHARE * free / window, 1), _MOST))
 
 
-#: Numbers a pixel that a stage of width 1 holds at once.
-_WORKING = 400
-
-
 @contextmanager
 def _ready(net: DFCNet, device: torch.device) -> Iterator[None]:
-    net.to(device, memory_format=torch.channels_last if device.type == "cuda" else torch.preserve_format)
+    net.to(device, memory_format=_memory_format(device))
     training = net.training
     net.eval()
     try:
