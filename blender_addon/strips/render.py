@@ -1,6 +1,7 @@
 """Blender renders one strip alone, in a copy of the scene that lives no longer than that."""
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from .errors import StripError
 from .treatment import How
 
 _COPY_NAME = "Flow Inpaint is rendering"
+_PNG_END = b"IEND\xaeB`\x82"
 
 
 @dataclass
@@ -92,8 +94,18 @@ class Render:
                 bpy.ops.render.render("EXEC_DEFAULT", write_still=True)
         except RuntimeError as error:
             raise StripError(f"Blender could not render strip '{self.strip_name}' at frame {self.start + number}: {error}") from error
-        if not path.is_file():
-            raise StripError(f"Blender did not write {path}: see that the disk has room and the folder can be written to.")
+        if not _whole(path):
+            raise StripError(f"Blender could not write {path}: see that the disk has room and the folder can be written to.")
+
+
+def _whole(path: Path) -> bool:
+    """Whether the PNG file is there to its end. On a full disk Blender writes what has room and does not complain."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(-min(len(_PNG_END), os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return file.read() == _PNG_END
+    except FileNotFoundError:
+        return False
 
 
 def _empty(collection: bpy.types.Collection) -> None:

@@ -16,15 +16,29 @@ _LEAST_MARGIN, _LARGEST_MARGIN = 128, 384
 
 @dataclass(frozen=True)
 class View:
-    """A frame as motion estimation sees it: grey (H, W) uint8 with its hole painted smoothly, and the hole (H, W) bool."""
+    """A frame as motion estimation sees it.
+
+    grey    (H, W) uint8, the hole painted smoothly
+    hole    (H, W) bool
+    colour  (H, W, 3) uint8, likewise, for an estimator that looks at colours
+    """
 
     grey: np.ndarray
     hole: np.ndarray
+    colour: np.ndarray | None = None
+
+    def part(self, box: tuple[slice, slice]) -> View:
+        return View(self.grey[box], self.hole[box], None if self.colour is None else self.colour[box])
+
+    def resized(self, size: tuple[int, int]) -> View:
+        """At another size (width, height). A pixel counts as hidden if any part of it is."""
+        grey, colour = (None if x is None else cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (self.grey, self.colour))
+        return View(grey, cv2.resize(self.hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0, colour)
 
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """How motion is measured. `scale` is the size it is measured at, 1 = full."""
+    """How motion is measured. `scale` is the size it is measured at, 1 = full; `complete` continues it into holes."""
 
     estimator: Estimator
     complete: Completion
@@ -32,13 +46,17 @@ class MotionSettings:
     scale: float
 
 
-def view_of(picture: np.ndarray, hole: np.ndarray) -> View:
+def view_of(picture: np.ndarray, hole: np.ndarray, *, colour: bool = False) -> View:
     """picture (H, W, 3) in uint8, uint16 or float32 (1.0 = white)."""
-    grey = cv2.cvtColor(eight_bits(picture), cv2.COLOR_RGB2GRAY)
-    if hole.any() and not hole.all():
-        painted = interpolate(grey[..., None].astype(np.float32), hole, cycles=2)[..., 0]
-        grey = np.clip(np.rint(painted), 0, 255).astype(np.uint8)
-    return View(grey, hole)
+    shown = eight_bits(picture)
+    grey = _painted(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY)[..., None], hole)[..., 0]
+    return View(grey, hole, _painted(shown, hole) if colour else None)
+
+
+def _painted(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    if not hole.any() or hole.all():
+        return picture
+    return np.clip(np.rint(interpolate(picture.astype(np.float32), hole, cycles=2)), 0, 255).astype(np.uint8)
 
 
 def eight_bits(picture: np.ndarray) -> np.ndarray:
@@ -65,11 +83,14 @@ def measure(a: View, b: View, settings: MotionSettings) -> tuple[Hops, Hops]:
         nothing = _no_hops()
         return nothing, nothing
     box = bounding_box(a.hole | b.hole, margin(box)) or box
-    crop = [x[box] for x in (a.grey, b.grey, a.hole, b.hole)]
-    forward, backward = _scaled(crop, settings)
-    later = hops(guard_band(a.hole[box], GUARD), forward, backward)
-    earlier = hops(guard_band(b.hole[box], GUARD), backward, forward)
+    a, b = a.part(box), b.part(box)
+    later, earlier = hops_of(a.hole, b.hole, *flows(a, b, settings))
     return _placed(later, box, shape), _placed(earlier, box, shape)
+
+
+def hops_of(hole_a: np.ndarray, hole_b: np.ndarray, forward: np.ndarray, backward: np.ndarray) -> tuple[Hops, Hops]:
+    """The same from completed flows a -> b and b -> a, (2, H, W) each."""
+    return hops(guard_band(hole_a, GUARD), forward, backward), hops(guard_band(hole_b, GUARD), backward, forward)
 
 
 def _no_hops() -> Hops:
@@ -77,19 +98,29 @@ def _no_hops() -> Hops:
     return Hops(np.zeros(0, np.int32), nothing, nothing, nothing)
 
 
-def _scaled(crop: list[np.ndarray], settings: MotionSettings) -> tuple[np.ndarray, np.ndarray]:
-    grey_a, grey_b, hole_a, hole_b = crop
-    h, w = grey_a.shape
-    how = {"estimator": settings.estimator, "complete": settings.complete, "refinement": settings.refinement}
+def flows(a: View, b: View, settings: MotionSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Flows a -> b and b -> a over whole views, (2, H, W) float32 in pixels, continued smoothly into the holes."""
+    h, w = a.grey.shape
     if settings.scale == 1 or min(h, w) * settings.scale < 32:
-        return estimate_pair(grey_a, grey_b, hole_a, hole_b, **how)
+        return _estimated(a, b, settings)
     size = (max(round(w * settings.scale), 1), max(round(h * settings.scale), 1))
-    small = [cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (grey_a, grey_b)]
-    hidden = [cv2.resize(x.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0 for x in (hole_a, hole_b)]
-    flows = estimate_pair(*small, *hidden, **how)
+    small = _estimated(a.resized(size), b.resized(size), settings)
     factor = np.array([w / size[0], h / size[1]], np.float32)[:, None, None]
-    forward, backward = (np.stack([cv2.resize(c, (w, h), interpolation=cv2.INTER_LINEAR) for c in flow]) * factor for flow in flows)
+    forward, backward = (np.stack([cv2.resize(c, (w, h), interpolation=cv2.INTER_LINEAR) for c in flow]) * factor for flow in small)
     return forward, backward
+
+
+def _estimated(a: View, b: View, settings: MotionSettings) -> tuple[np.ndarray, np.ndarray]:
+    return estimate_pair(
+        a.grey,
+        b.grey,
+        a.hole,
+        b.hole,
+        estimator=settings.estimator,
+        complete=settings.complete,
+        refinement=settings.refinement,
+        shown=None if a.colour is None or b.colour is None else (a.colour, b.colour),
+    )
 
 
 def _placed(part: Hops, box: tuple[slice, slice], shape: tuple[int, int]) -> Hops:

@@ -4,29 +4,34 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import cv2
 import numpy as np
 
-from .completion import COMPLETIONS
+from .completion import COMPLETIONS, Completion
+from .completion.smooth import complete as smooth
 from .cuts import CutFinder
+from .effect import Value
 from .errors import Aborted, BadClip, OutOfMemory
-from .fill import FILLS
-from .flow import ESTIMATORS
+from .fill import FILLS, Fill
+from .flow import ESTIMATORS, Estimator
 from .job import Job
+from .machine import Machine, Method, choose
 from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
-from .motion import MotionSettings, View, eight_bits, measure, view_of
+from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
 from .poisson import bounding_box
-from .shot import Look, ShotStore, compose, invent, trace_shot
+from .shot import Look, ShotStore, complete_shot, compose, invent, trace_shot
 from .work import work_folder
 
-#: Stages in order, and about what share of the time each takes.
+#: Stages in order, and about what share of the time each takes; with a method that completes the flow shot by shot, and without.
 STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35}
+STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
 _SMALLEST = 16
 _LEAST_SURROUNDINGS = 64
 
@@ -57,6 +62,10 @@ class Result:
     masked: float
     unseen: float
     seconds: float
+    device: str
+    flow: str
+    completion: str
+    fill: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,7 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
     clock = _Clock(lambda progress: None, aborted)
     params = job.params
+    methods = _Methods.of(params, Machine(str(params["device"])))
     with open_source(job.source) as source, _matte(job, source.info) as matte:
         first, last = frame_range(job, source.info)
         survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock)
@@ -109,10 +119,8 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
         masked=hole / (width * height),
         memory_mib=int(160 + (region * 120 + hole * 900 + width * height * 60) / 2**20 * min(_workers(), 4)),
         seconds=round(count * (0.01 + 5e-8 * width * height + 7e-6 * hole), 1),
-        device="cpu",
-        flow=str(params["flow"]),
-        completion=str(params["completion"]),
-        fill=str(params["fill"]),
+        device=methods.machine.name if methods.networks else "cpu",
+        **methods.names,
         notes=notes,
     )
 
@@ -179,13 +187,40 @@ def _widened(marked: np.ndarray, by: int) -> slice:
     return slice(max(int(at[0]) - by, 0), min(int(at[-1]) + 1 + by, marked.size))
 
 
+@dataclass(frozen=True)
+class _Methods:
+    """The chosen method of each stage. `networks`: whether any of them is one."""
+
+    machine: Machine
+    names: dict[str, str]
+    flow: Method[Estimator]
+    completion: Method[Completion | None]
+    fill: Method[Fill]
+
+    @classmethod
+    def of(cls, params: Mapping[str, Value], machine: Machine) -> _Methods:
+        """Raises `MissingWeights`."""
+        stages = {"flow": ESTIMATORS, "completion": COMPLETIONS, "fill": FILLS}
+        chosen = {stage: choose(stage, methods, str(params[stage]), machine) for stage, methods in stages.items()}
+        return cls(machine, {stage: name for stage, (name, _) in chosen.items()}, *(method for _, method in chosen.values()))
+
+    @property
+    def networks(self) -> bool:
+        return any(method.roles for method in (self.flow, self.completion, self.fill))
+
+
 class _Run:
     def __init__(self, job: Job, clock: _Clock, on_message: Callable[[str, str], None]):
         self.job, self.clock, self.say = job, clock, on_message
         params = job.params
+        self.methods = _Methods.of(params, Machine(str(params["device"]), on_message))
+        machine = self.methods.machine
+        self.completion = self.methods.completion.make(machine)
+        if self.completion is not None:
+            clock.shares = STAGES_WITH_COMPLETION
         self.motion = MotionSettings(
-            estimator=ESTIMATORS[str(params["flow"])](),
-            complete=COMPLETIONS[str(params["completion"])],
+            estimator=self.methods.flow.make(machine),
+            complete=smooth,
             refinement=int(params["refinement"]),
             scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
         )
@@ -193,8 +228,11 @@ class _Run:
             reach=int(params["reach"]),
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
-            fill=FILLS[str(params["fill"])],
+            fill=self.methods.fill.make(machine),
         )
+        if self.methods.networks:
+            names = self.methods.names
+            self.say("info", f"Flow by {names['flow']}, completed by {names['completion']}, fill by {names['fill']}, on {machine.name}.")
 
     def run(self) -> Result:
         job, clock = self.job, self.clock
@@ -223,9 +261,11 @@ class _Run:
                 stack.callback(store.close)
                 shots = self._read(source, matte, survey.region, needed, store, pool)
                 frames = needed[1] - needed[0] + 1
-                with clock.beats("trace", 2 * frames) as pulse:
+                for begin, end in shots if self.completion else ():
+                    self._complete(store, begin, end, needed)
+                with clock.beats("trace", frames) as pulse:
                     for begin, end in shots:
-                        trace_shot(store, begin, end, self.look.reach, pulse)
+                        trace_shot(store, begin, end, self.look.reach, partial(_in_order, pool), pulse)
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)
@@ -246,7 +286,18 @@ class _Run:
             masked=masked / (count * info.width * info.height),
             unseen=unseen / max(masked, 1),
             seconds=round(clock.seconds(), 3),
+            device=self.methods.machine.name if self.methods.networks else "cpu",
+            **self.methods.names,
         )
+
+    def _complete(self, store: ShotStore, begin: int, end: int, needed: tuple[int, int]) -> None:
+        clock, frames = self.clock, needed[1] - needed[0] + 1
+
+        def pulse(share: float) -> None:
+            done = begin - needed[0] + share * (end - begin + 1)
+            clock.tick("completion", min(round(done), frames), frames)
+
+        complete_shot(store, begin, end, self.completion, pulse, clock.stopped)
 
     def _read(
         self,
@@ -271,20 +322,22 @@ class _Run:
                     begins.append(picture.index)
                     self.say("info", f"A new shot begins at frame {picture.index}.")
                     before = None
-                view = view_of(rgb, hole)
+                view = view_of(rgb, hole, colour=self.motion.estimator.colour)
                 yield picture.index, before, view
                 before = view
 
+        whole = self.completion is not None
+
         def motion(task: tuple[int, View | None, View]) -> tuple[int, tuple | None]:
             frame, before, view = task
-            return frame, measure(before, view, self.motion) if before else None
+            return frame, (flows if whole else measure)(before, view, self.motion) if before else None
 
         for frame, found in _in_order(pool, motion, pairs()):
             self.clock.tick("flow", frame - first + 1, last - first + 1)
-            if found:
-                later, earlier = found
-                store.later.write(frame - 1, later.pixels, later.u, later.v, later.drift)
-                store.earlier.write(frame, earlier.pixels, earlier.u, earlier.v, earlier.drift)
+            if whole and frame > first:
+                store.remember_flows(*(found or (None, None)))
+            elif found:
+                store.remember_hops(frame - 1, *found)
         return list(zip(begins, [b - 1 for b in begins[1:]] + [last]))
 
     def _write(self, source, store: ShotStore, region, wanted: tuple[int, int], output, pool: ThreadPoolExecutor) -> tuple[int, int]:
@@ -311,22 +364,23 @@ class _Clock:
     """Progress over all stages, and the host's wish to stop."""
 
     def __init__(self, on_progress: Callable[[Progress], None], aborted: Callable[[], bool]):
-        self._tell, self._aborted = on_progress, aborted
+        self._tell, self.stopped = on_progress, aborted
         self._start = time.monotonic()
         self._fraction = 0.0
+        self.shares = STAGES
 
     def seconds(self) -> float:
         return time.monotonic() - self._start
 
     def check(self) -> None:
-        if self._aborted():
+        if self.stopped():
             raise Aborted("Stopped before the end; nothing was written.")
 
     def tick(self, stage: str, done: int, total: int) -> None:
         """Says that `done` of `total` frames are through a stage. Raises `Aborted`."""
         self.check()
         before = 0.0
-        for name, share in STAGES.items():
+        for name, share in self.shares.items():
             if name == stage:
                 self._fraction = max(self._fraction, min(before + share * done / max(total, 1), 1.0))
                 break

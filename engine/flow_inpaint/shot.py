@@ -5,18 +5,20 @@ frame and of its hole, not on the number of frames.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from .completion import Completion
 from .fill import Fill
 from .media.info import full_scale
+from .motion import hops_of
 from .poisson import bounding_box
 from .propagation.blend import Candidate, Canvas, weight_of
-from .propagation.trace import GUARD, UNSEEN, Hops, Links, Walk, guard_band
-from .work import Pictures, Records
+from .propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band, is_inside, nearest
+from .work import Pictures, Records, scratch
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
 _CHUNK = 80
@@ -26,6 +28,7 @@ _KEYS = 4
 _NEGLIGIBLE = 0.01
 
 Pulse = Callable[[], None]
+Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class ShotStore:
     """Everything remembered about a job's frames, by frame number. Region-sized pictures, hole-sized records.
 
     offset    the frame number of the first picture
+    forward, backward           flows between a frame, numbered as pictures are, and the next; only if a method wants whole shots
     holes     rows and columns of the hole's box, and its pixels in it as packed bits
     guarded   flat indices of the hole and its guard
     later, earlier              hops into the next and the previous frame of the same shot
@@ -75,15 +79,18 @@ class ShotStore:
     offset: int
     pictures: Pictures = field(init=False)
     keys: Pictures = field(init=False)
+    forward: Pictures = field(init=False)
+    backward: Pictures = field(init=False)
 
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.folder, "pictures", (*self.shape, 3), self.dtype)
         self.keys = Pictures(self.folder, "keys", (*self.shape, 3), np.float32)
+        self.forward, self.backward = (Pictures(self.folder, name, (2, *self.shape), np.float32) for name in ("forward", "backward"))
         for name in _RECORDS:
             setattr(self, name, Records(self.folder, name))
 
     def close(self) -> None:
-        for part in (self.pictures, self.keys, *(getattr(self, name) for name in _RECORDS)):
+        for part in (self.pictures, self.keys, self.forward, self.backward, *(getattr(self, name) for name in _RECORDS)):
             part.close()
 
     def remember(self, frame: int, picture: np.ndarray, hole: np.ndarray) -> None:
@@ -93,6 +100,17 @@ class ShotStore:
         edges = np.array([edge for part in box for edge in (part.start, part.stop)], np.int32)
         self.holes.write(frame, edges, np.packbits(hole[box]))
         self.guarded.write(frame, np.flatnonzero(guard_band(hole, GUARD)).astype(np.int32))
+
+    def remember_hops(self, frame: int, later: Hops, earlier: Hops) -> None:
+        """Stores the hops between a frame and the next."""
+        self.later.write(frame, later.pixels, later.u, later.v, later.drift)
+        self.earlier.write(frame + 1, earlier.pixels, earlier.u, earlier.v, earlier.drift)
+
+    def remember_flows(self, forward: np.ndarray | None, backward: np.ndarray | None) -> None:
+        """Stores the flows between a frame and the next, in order of frames; None across a cut."""
+        nothing = np.zeros((2, *self.shape), np.float32)
+        self.forward.append(nothing if forward is None else forward)
+        self.backward.append(nothing if backward is None else backward)
 
     def picture(self, frame: int) -> np.ndarray:
         """(H, W, 3)."""
@@ -108,28 +126,59 @@ class ShotStore:
         return out
 
 
+class _ShotHoles:
+    """The holes of a shot, read when they are asked for."""
+
+    def __init__(self, store: ShotStore, first: int, last: int):
+        self._store, self._first = store, first
+        self.shape = (last - first + 1, *store.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        if not 0 <= frame < len(self):
+            raise IndexError(frame)
+        return self._store.hole(self._first + frame)
+
+
 _RECORDS = ("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented")
 
 
-def trace_shot(store: ShotStore, first: int, last: int, reach: int, pulse: Pulse) -> None:
-    """Links of all frames first..last of a shot, and what stays unseen."""
-    for frames, hops, links, beside in (
-        (range(last, first - 1, -1), store.later, store.links_later, 1),
-        (range(first, last + 1), store.earlier, store.links_earlier, -1),
-    ):
-        walk = Walk(store.shape, reach)
-        for frame in frames:
-            pulse()
-            if frame == frames[0]:
-                found = walk.start(store.guarded.read(frame)[0])
-            else:
-                found = walk.step(frame, frame + beside, Hops(*hops.read(frame)))
-            links.write(frame, found.pixels, found.frame, found.x, found.y, found.drift)
-    for frame in range(first, last + 1):
-        later, earlier = (Links(*records.read(frame)) for records in (store.links_later, store.links_earlier))
-        lost = (later.frame == UNSEEN) & (earlier.frame == UNSEEN)
-        lost &= store.hole(frame).ravel()[later.pixels]
-        store.unseen.write(frame, later.pixels[lost])
+def complete_shot(
+    store: ShotStore, first: int, last: int, completion: Completion, pulse: Callable[[float], None], aborted: Callable[[], bool]
+) -> None:
+    """Completes the flows of all frames first..last of a shot and stores the hops that come of them."""
+    if first == last:
+        return
+    begin, end = first - store.offset, last - store.offset
+    holes = _ShotHoles(store, first, last)
+    with scratch(store.folder) as allocate:
+        forward, backward = completion(store.forward.stack()[begin:end], store.backward.stack()[begin:end], holes, allocate, pulse, aborted)
+        for k in range(len(forward)):
+            store.remember_hops(first + k, *hops_of(holes[k], holes[k + 1], forward[k], backward[k]))
+
+
+def trace_shot(store: ShotStore, first: int, last: int, reach: int, each: Each, pulse: Pulse) -> None:
+    """Links of all frames first..last of a shot, and what stays unseen. `each` maps a function over frames."""
+
+    def guarded(frame: int) -> np.ndarray:
+        return store.guarded.read(frame)[0]
+
+    def trace(frame: int) -> None:
+        pixels = np.flatnonzero(store.hole(frame)).astype(np.int32)
+        unseen = np.ones(pixels.size, bool)
+        for frames, hops, records in (
+            (range(frame + 1, min(frame + reach, last) + 1), store.later, store.links_later),
+            (range(frame - 1, max(frame - reach, first) - 1, -1), store.earlier, store.links_earlier),
+        ):
+            found = follow(pixels, frame, frames, store.shape, guarded, lambda k, hops=hops: Hops(*hops.read(k)))
+            records.write(frame, found.pixels, found.frame, found.x, found.y, found.drift)
+            unseen &= found.frame == UNSEEN
+        store.unseen.write(frame, pixels[unseen])
+
+    for _ in each(trace, range(first, last + 1)):
+        pulse()
 
 
 def invent(store: ShotStore, first: int, last: int, look: Look, pulse: Pulse) -> None:
@@ -182,7 +231,7 @@ def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look
     picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
     others = [k for k in (min(chunk), max(chunk)) if abs(k - key) > 5]
     shown = [(store.picture(k).astype(np.float32) * scale, store.hole(k)) for k in others]
-    number = store.keys.append(look.fill(picture, unknown, shown, pulse) / scale)
+    number = store.keys.append(look.fill(picture, unknown, shown, pulse, store.hole(key)) / scale)
     free = made.open
     y, x = np.divmod(made.pixels[free], store.shape[1])
     made.key[free], made.x[free], made.y[free] = number, x, y
@@ -210,12 +259,12 @@ class _Carrier:
         at = np.searchsorted(way.pixels, pixels)
         ys, xs = np.divmod(pixels, w)
         x, y = xs + way.u[at], ys + way.v[at]
-        inside = (x >= 0) & (y >= 0) & (x <= w - 1) & (y <= h - 1)
-        near_x, near_y = np.rint(np.where(inside, x, 0)), np.rint(np.where(inside, y, 0))
+        near = nearest(x, y, self.store.shape)
+        near_y, near_x = np.divmod(near, w)
         self._slot[neighbour.pixels] = np.arange(neighbour.pixels.size)
-        slot = self._slot[near_y.astype(np.int64) * w + near_x.astype(np.int64)]
+        slot = self._slot[near]
         self._slot[neighbour.pixels] = -1
-        good = inside & (slot >= 0)
+        good = is_inside(x, y, self.store.shape) & (slot >= 0)
         good[good] = neighbour.key[slot[good]] != UNSEEN
         slot, into = slot[good], want[good]
         made.key[into] = neighbour.key[slot]
@@ -227,10 +276,9 @@ def _canvas(store: ShotStore, frame: int, look: Look, made: Invented) -> Canvas:
     stack = store.pictures.stack()
     hole = store.hole(frame)
     canvas = Canvas(stack[frame - store.offset], hole)
-    flat = hole.ravel()
     for records in (store.links_later, store.links_earlier):
         links = Links(*records.read(frame))
-        good = (links.frame != UNSEEN) & flat[links.pixels]
+        good = links.frame != UNSEEN
         source, drift = links.frame[good], links.drift[good]
         weight = weight_of(np.abs(source - frame), drift, look.consistency)
         canvas.add(stack, Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight))

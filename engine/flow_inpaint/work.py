@@ -8,13 +8,16 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
 
 from .errors import Failed
+
+_BLOCK = 1 << 24
 
 
 @contextmanager
@@ -35,7 +38,8 @@ class Records:
 
     def __init__(self, folder: Path, name: str):
         self._path = folder / name
-        self._file = open(self._path, "w+b")
+        # Without a buffer, the write that meets a full disk is the one that says so.
+        self._file = open(self._path, "w+b", buffering=0)
         self._at: dict[int, list[tuple[int, str, tuple[int, ...]]]] = {}
         self._lock = threading.Lock()
 
@@ -46,7 +50,7 @@ class Records:
                 self._file.seek(0, 2)
                 for array in arrays:
                     entry.append((self._file.tell(), array.dtype.str, array.shape))
-                    self._file.write(np.ascontiguousarray(array).tobytes())
+                    _write(self._file, np.ascontiguousarray(array).tobytes())
         except OSError as error:
             raise disk_trouble(self._path, error) from error
         self._at[frame] = entry
@@ -74,10 +78,8 @@ class Pictures:
 
     def append(self, picture: np.ndarray) -> int:
         """Stores a picture and returns its number."""
-        data = memoryview(np.ascontiguousarray(picture, self._dtype)).cast("B")
         try:
-            while data:
-                data = data[self._file.write(data) :]
+            _write(self._file, np.ascontiguousarray(picture, self._dtype).tobytes())
         except OSError as error:
             raise disk_trouble(self._path, error) from error
         self.count += 1
@@ -91,6 +93,32 @@ class Pictures:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _write(file: RawIOBase, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]]:
+    """Gives a function that allocates arrays of zeros on disk: name, shape, type. They are gone at the end."""
+    with work_folder(parent) as folder:
+
+        def allocate(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+            path = folder / name
+            try:
+                with open(path, "wb") as file:
+                    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+                    # Written and not only claimed: a map onto a full disk would end the process without a word.
+                    for _ in range(0, size, _BLOCK):
+                        file.write(bytes(min(_BLOCK, size - file.tell())))
+            except OSError as error:
+                raise disk_trouble(path, error) from error
+            return np.memmap(path, dtype, "r+", shape=shape)
+
+        yield allocate
 
 
 def disk_trouble(path: Path, error: OSError) -> Failed:

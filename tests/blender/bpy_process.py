@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,18 @@ def label(interpreter: Path) -> str:
     return next((part for part in interpreter.parts if part.startswith("bpy-")), interpreter.name)
 
 
-def run_script(blender: Path, script: str, arguments: tuple[str | Path, ...], answer: Path) -> dict[str, Any] | str:
+def run_script(
+    blender: Path, script: str, arguments: Sequence[str | Path], answer: Path, before: Sequence[str] = ()
+) -> dict[str, Any] | str:
     """What a script of this folder writes to `answer` (JSON), or a text that says how it failed: by a traceback, a
-    segfault, or by taking more than LIMIT_S seconds, as when Blender hangs at exit.
+    segfault, or by taking more than LIMIT_S seconds, as when Blender hangs at exit. `before`: words that the command
+    line is put behind, those of a program that becomes what it is told to.
     """
     python = blender.name.startswith("python")
     here = f"import sys; sys.path.insert(0, {str(HERE)!r})"
     binary = ["-b", "--factory-startup", "--python-exit-code", "1", "--python-expr", here, "--python"]
     start = [str(blender)] if python else [str(blender), *binary]
-    command = [*start, str(HERE / script), *([] if python else ["--"]), str(answer), *map(str, arguments)]
+    command = [*before, *start, str(HERE / script), *([] if python else ["--"]), str(answer), *map(str, arguments)]
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(answer.parent / "user"), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(

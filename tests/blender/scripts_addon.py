@@ -36,18 +36,25 @@ def strips(scene: bpy.types.Scene | None = None) -> Any:
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
-def edit(case: str, saved: bool = True) -> Path:
-    """A fresh file with a movie on channel 1 and a matte over it on channel 3, in a folder of its own."""
+def edit(
+    case: str, saved: bool = True, movie: Path | None = None, mattes: list[Path] | None = None, size: tuple[int, int] = (160, 96)
+) -> Path:
+    """A fresh file with a movie on channel 1 and a matte over it on channel 3, in a folder of its own.
+
+    A single matte lasts as long as the movie.
+    """
     bpy.ops.wm.read_homefile(use_empty=True)
     scene = bpy.context.scene
-    scene.render.resolution_x, scene.render.resolution_y = 160, 96
+    scene.render.resolution_x, scene.render.resolution_y = size
     scene.sequence_editor_create()
-    movie = strips().new_movie(SOURCE, str(CLIPS / "deep.mkv"), 1, START)
-    mattes = sorted(os.listdir(CLIPS / "matte"))[:LENGTH]
-    matte = strips().new_image("matte", str(CLIPS / "matte" / mattes[0]), MASK_CHANNEL, START)
+    source = strips().new_movie(SOURCE, str(movie or CLIPS / "deep.mkv"), 1, START)
+    mattes = sorted((CLIPS / "matte").iterdir())[:LENGTH] if mattes is None else mattes
+    matte = strips().new_image("matte", str(mattes[0]), MASK_CHANNEL, START)
     for file in mattes[1:]:
-        matte.elements.append(file)
-    scene.sequence_editor.active_strip = movie
+        matte.elements.append(file.name)
+    if len(mattes) == 1:
+        matte.frame_final_end = source.frame_final_end
+    scene.sequence_editor.active_strip = source
     folder = WORK / f"{bpy.app.version_string.split()[0]}-{case}"
     folder.mkdir(parents=True)
     if saved:
@@ -76,10 +83,17 @@ def seen() -> list[dict[str, Any]]:
     """All scenes' strips from bottom to top."""
     found = []
     for strip in sorted((s for scene in bpy.data.scenes for s in strips(scene)), key=lambda s: (s.channel, s.name)):
-        file = strip.filepath if strip.type == "MOVIE" else os.path.join(strip.directory, strip.elements[0].filename)
         span = [strip.frame_final_start, strip.frame_final_duration]
-        found.append({"name": strip.name, "channel": strip.channel, "span": span, "file": os.path.realpath(bpy.path.abspath(file))})
+        found.append({"name": strip.name, "channel": strip.channel, "span": span, "file": _file(strip)})
     return found
+
+
+def _file(strip: Any) -> str:
+    """The strip's file, or the first of its files; empty for a strip without."""
+    if strip.type not in ("MOVIE", "IMAGE"):
+        return ""
+    file = strip.filepath if strip.type == "MOVIE" else os.path.join(strip.directory, strip.elements[0].filename)
+    return os.path.realpath(bpy.path.abspath(file))
 
 
 def answer(cases: dict[str, Callable[[], Any]]) -> None:

@@ -42,6 +42,13 @@ def reverse(scene: Any) -> Any:
     return strip
 
 
+def retimed(scene: Any) -> Any:
+    strip = movie(scene, count=10)
+    stage.retime(strip, 50)
+    strip.frame_final_end = START + 6
+    return strip
+
+
 def other_colours(scene: Any) -> Any:
     strip = images(scene)
     strip.colorspace_settings.name = "Non-Color"
@@ -108,6 +115,7 @@ EDITS: dict[str, Callable[[Any], Any]] = {
     "movie, one frame": lambda scene: movie(scene, count=1),
     "movie turned and cropped": turned,
     "movie reversed": reverse,
+    "movie retimed": retimed,
     "movie, 10 bit": lambda scene: movie(scene, "deep.mkv", 2),
     "images": images,
     "images, other colour space": other_colours,

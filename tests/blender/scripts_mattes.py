@@ -141,6 +141,12 @@ def modified(scene: Any) -> None:
     matte(scene).modifiers.new("bright", "BRIGHT_CONTRAST").bright = 1
 
 
+def retimed(scene: Any) -> None:
+    """At half its speed, from before the source to its end."""
+    source(scene)
+    stage.retime(stage.movie(scene, "matte.mp4", CHANNEL, START - 3, "mask"), 50)
+
+
 def modified_source(scene: Any) -> Callable[[], None]:
     if hasattr(bpy.context.workspace, "sequencer_scene"):
         bpy.context.workspace.sequencer_scene = scene
@@ -232,6 +238,7 @@ CASES = {
     "meta strip": look(in_meta),
     "text strip": look(text),
     "mask with modifier": look(modified),
+    "mask retimed": look(retimed),
     "source with modifier": look(modified_source),
     "source animated": look(animated_source),
     "mask shown thinly": look(shown_thinly),

@@ -141,6 +141,14 @@ def no_room(scene: Any) -> str:
     return ""
 
 
+def hidden_channels(scene: Any) -> int:
+    """Channel 2 is muted, 3 is locked, 4 is taken and 5 is free."""
+    stage.movie(scene)
+    stage.effect(scene, "COLOR", 4, 10, 5)
+    scene.sequence_editor.channels[2].mute = scene.sequence_editor.channels[3].lock = True
+    return strips.free_channel(scene, 1, 14, 10)
+
+
 def placing(source: str, result: str, files: list[str] | None, length: int) -> Callable[[], dict[str, Any]]:
     def case() -> dict[str, Any]:
         scene = stage.scene()
@@ -183,6 +191,7 @@ CASES = {
     "half transparent": said(with_mask(thin)),
     "fading": said(with_mask(fading)),
     "no room": lambda: {"said": no_room(stage.scene())},
+    "hidden channels": lambda: {"channel": hidden_channels(stage.scene())},
     "source gone": placing("film", "c24.mp4", None, 60),
     "result gone": placing("movie", "gone.mkv", None, 60),
     "one picture gone": placing("movie", "sequence", ["shot_0001.png", "gone.png"], 2),

@@ -78,6 +78,11 @@ def meta(scene: Any) -> Any:
     return made
 
 
+def movie_clip(scene: Any) -> Any:
+    clip = bpy.data.movieclips.load(str(stage.CLIPS / "c24.mp4"))
+    return change(stage.strips(scene).new_clip("clip", clip, 1, 5), frame_offset_start=10)
+
+
 def speed(scene: Any) -> Any:
     made = stage.effect(scene, "SPEED", 2, 1, 60, stage.movie(scene))
     made.speed_control, made.speed_factor = "MULTIPLY", 2.0
@@ -89,6 +94,12 @@ def modified(scene: Any) -> Any:
         bpy.context.workspace.sequencer_scene = scene
     strip = change(stage.movie(scene), frame_offset_start=4, strobe=2)
     strip.modifiers.new("bright", "BRIGHT_CONTRAST").bright = 1
+    return strip
+
+
+def retimed(scene: Any, speed: float, **values: Any) -> Any:
+    strip = change(stage.movie(scene), **values)
+    stage.retime(strip, speed)
     return strip
 
 
@@ -122,8 +133,12 @@ CASES = {
     "one image": lambda: compare(lambda s: stage.image(s, "sequence/shot_0005.png", start=3)),
     "an image only Blender reads": lambda: compare(lambda s: stage.image(s, "kind.tga", start=3)),
     "meta": lambda: compare(meta, 5),
+    "movie clip": lambda: compare(movie_clip, 5),
     "speed effect": lambda: compare(speed, 5),
     "modifier": lambda: compare(modified, 5),
+    "retimed, slower": lambda: compare(lambda s: retimed(s, 50, frame_offset_start=10)),
+    "retimed, faster": lambda: compare(lambda s: retimed(s, 150), 5),
+    "retimed, reversed": lambda: compare(lambda s: retimed(s, 80, use_reverse_frames=True), 5),
     "animated transform": lambda: compare(panned, 5),
 }
 STRETCHED = {

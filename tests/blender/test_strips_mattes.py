@@ -27,6 +27,7 @@ RENDERED = {
     "meta strip": ["mask"],
     "text strip": ["mask"],
     "mask with modifier": ["mask"],
+    "mask retimed": ["mask"],
     "mask faded": ["mask"],
     "source with modifier": ["source"],
     "source animated": ["source"],

@@ -21,7 +21,7 @@ DIRECT = {
     "movie reversed": "ffv1", "movie, 10 bit": "ffv1", "images": "png", "images, other colour space": "png",
     "one deep image": "png", "one frame of one image": "png", "faded": "ffv1",
 }  # fmt: skip
-PIXELS = {"modifier": "ffv1", "modifier and fade": "png"}
+PIXELS = {"movie retimed": "ffv1", "modifier": "ffv1", "modifier and fade": "png"}
 FRAME = {"masked modifier": "png", "panned": "ffv1", "meta": "png", "text": "png"}
 EVERY = {**DIRECT, **PIXELS, **FRAME}
 

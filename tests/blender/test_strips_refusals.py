@@ -55,7 +55,7 @@ def answers(ask: Callable[..., dict[str, Any]], clips: Path) -> dict[str, Any]:
 
 
 def test_every_case_is_looked_at(answers: dict[str, Any]) -> None:
-    assert set(answers) == {*SAID, *NOTED, "result too long"}
+    assert set(answers) == {*SAID, *NOTED, "hidden channels", "result too long"}
 
 
 @pytest.mark.parametrize("case", SAID)
@@ -74,6 +74,10 @@ def test_it_is_noted(answers: dict[str, Any], case: str) -> None:
     found = answers[case]
     assert "error" not in found, found["error"]
     assert any(re.search(NOTED[case], note) for note in found["notes"]), found
+
+
+def test_channels_that_are_muted_or_locked_get_no_result(answers: dict[str, Any]) -> None:
+    assert answers["hidden channels"] == {"channel": 5}
 
 
 def test_a_movie_with_longer_sound_is_cut_to_its_pictures(answers: dict[str, Any]) -> None:

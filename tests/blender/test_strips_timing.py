@@ -19,8 +19,12 @@ DIRECT = [
 RENDERED = {
     "an image only Blender reads": "pixels",
     "meta": "frame",
+    "movie clip": "frame",
     "speed effect": "frame",
     "modifier": "pixels",
+    "retimed, slower": "pixels",
+    "retimed, faster": "pixels",
+    "retimed, reversed": "pixels",
     "animated transform": "frame",
 }
 STRETCHED = [

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from flow_inpaint import demo, evaluation
 from flow_inpaint.errors import FlowInpaintError
-from flow_inpaint.fill import FILLS
+from flow_inpaint.fill.telea import fill as telea
 from flow_inpaint.job import ClipSpec, MaskPart
 from flow_inpaint.media import open_matte, open_source
 
@@ -167,7 +167,7 @@ def smear(masks: tuple[MaskPart, ...], folder: Path) -> None:
     with open_source(ClipSpec(demo.SOURCE)) as source, open_matte(masks, source.info, 0, 0.5) as matte:
         last = source.info.count - 1
         for picture, hole in zip(source.read(0, last), matte.read(0, last), strict=True):
-            filled = FILLS["telea"](picture.rgb.astype(np.float32), hole, (), lambda: None)
+            filled = telea(picture.rgb.astype(np.float32), hole)
             cv2.imwrite(str(folder / f"{picture.index:05d}.png"), np.rint(filled).astype(np.uint8)[..., ::-1])
 
 

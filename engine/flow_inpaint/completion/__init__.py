@@ -1,11 +1,62 @@
-"""The flow inside the hole."""
+"""The flow inside the hole.
+
+Every pair's flow is continued smoothly into its hole when it is measured. A method may improve on that, a whole shot
+at a time.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from .smooth import complete as smooth
+from ..machine import Machine, Method
 
-#: Parameter value -> completion: (flow (2, H, W), unknown (H, W) bool) -> flow (2, H, W).
-COMPLETIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"smooth": smooth}
+
+class Holes(Protocol):
+    """The holes of a shot's frames, made when they are asked for."""
+
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, frame: int) -> np.ndarray: ...
+
+
+#: Gives room on disk for what is as long as a shot: name, shape, type.
+Allocate = Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]
+
+
+class Completion(Protocol):
+    """Completes the flows of a shot."""
+
+    def __call__(
+        self,
+        forward: np.ndarray,
+        backward: np.ndarray,
+        holes: Holes,
+        allocate: Allocate,
+        pulse: Callable[[float], None],
+        aborted: Callable[[], bool],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both flows with what lies in the holes made anew, and the rest as it was.
+
+        forward, backward  (T-1, 2, H, W) float32, pixels, holes smoothly continued; may be memory maps
+        holes              T times (H, W) bool
+        pulse              called now and then with the share that is done
+        aborted            asked often; when it says so, `Aborted` is raised
+        """
+        ...
+
+
+def _dfc(machine: Machine) -> Completion:
+    from .dfc import DFC
+
+    return DFC.installed(machine)
+
+
+#: Parameter value -> method, the best first. None: the smooth continuation stays.
+COMPLETIONS: dict[str, Method[Completion | None]] = {
+    "dfc": Method(_dfc, ("dfc_stage1", "dfc_single")),
+    "smooth": Method(lambda _machine: None),
+}

@@ -2,14 +2,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from .exemplar import fill as exemplar
-from .telea import fill as telea
+from ..machine import Machine, Method
 
-#: (picture (H, W, 3) float32 in 0..255, unknown (H, W) bool, other (picture, hidden) pairs of the shot) -> picture, filled.
-Fill = Callable[[np.ndarray, np.ndarray, Sequence[tuple[np.ndarray, np.ndarray]], Callable[[], None]], np.ndarray]
 
-#: Parameter value -> fill.
-FILLS: dict[str, Fill] = {"exemplar": exemplar, "telea": telea}
+class Fill(Protocol):
+    """Invents a part of a picture."""
+
+    def __call__(
+        self,
+        picture: np.ndarray,
+        unknown: np.ndarray,
+        others: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+        pulse: Callable[[], None] = ...,
+        suspect: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The picture with `unknown` filled, and the rest as it was.
+
+        picture  (H, W, 3) float32, 0..255
+        unknown  (H, W) bool, what to invent
+        others   other pictures of the shot, and what of them is not to be seen, (H, W) bool each
+        pulse    called now and then; raises when the host wants to stop
+        suspect  (H, W) bool, what was carried here from other frames: to be fitted in with, no example to follow
+        """
+        ...
+
+
+def _exemplar(_machine: Machine) -> Fill:
+    from .exemplar import fill
+
+    return fill
+
+
+def _deepfill(machine: Machine) -> Fill:
+    from .deepfill import Filler
+
+    return Filler.installed(machine)
+
+
+def _telea(_machine: Machine) -> Fill:
+    from .telea import fill
+
+    return fill
+
+
+#: Parameter value -> method, the best first.
+FILLS: dict[str, Method[Fill]] = {
+    "exemplar": Method(_exemplar),
+    "deepfill": Method(_deepfill, ("deepfill",)),
+    "telea": Method(_telea),
+}

@@ -10,10 +10,14 @@ _RADIUS = 5
 
 
 def fill(
-    picture: np.ndarray, unknown: np.ndarray, others: Sequence[tuple[np.ndarray, np.ndarray]] = (), pulse: Callable[[], None] = lambda: None
+    picture: np.ndarray,
+    unknown: np.ndarray,
+    others: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    pulse: Callable[[], None] = lambda: None,
+    suspect: np.ndarray | None = None,
 ) -> np.ndarray:
-    """See `fill.Fill`; the other pictures are not used. OpenCV does this in 8 bits: half a grey level is lost."""
-    del others, pulse
+    """See `fill.Fill`; only the hole's border is used. OpenCV does this in 8 bits: half a grey level is lost."""
+    del others, pulse, suspect
     if unknown.all():
         return picture
     grey = np.clip(np.rint(picture), 0, 255).astype(np.uint8)

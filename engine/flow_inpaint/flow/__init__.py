@@ -1,13 +1,40 @@
 """Optical flow between neighbouring frames, without looking into the hole."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from .dis import DIS
+from ..machine import Machine, Method
 
-Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-#: Parameter value -> what makes an estimator.
-ESTIMATORS: dict[str, Callable[[], Estimator]] = {"dis": DIS}
+class Estimator(Protocol):
+    """Flow from one picture to another. Safe to call from several threads at once.
+
+    colour  whether it looks at RGB pictures (H, W, 3), or else at grey ones (H, W); uint8 both
+    """
+
+    colour: bool
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """(2, H, W) float32 in pixels: a(p) looks like b(p + flow(p))."""
+        ...
+
+
+def _flownet2(machine: Machine) -> Estimator:
+    from .network import NetworkFlow
+
+    return NetworkFlow.installed(machine)
+
+
+def _dis(_machine: Machine) -> Estimator:
+    from .dis import DIS
+
+    return DIS()
+
+
+#: Parameter value -> method, the best first.
+ESTIMATORS: dict[str, Method[Estimator]] = {
+    "flownet2": Method(_flownet2, ("flownet2",)),
+    "dis": Method(_dis),
+}

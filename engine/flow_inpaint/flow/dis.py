@@ -12,6 +12,8 @@ _SMALLEST = 32
 class DIS:
     """Flow from one grey picture to another. Safe to call from several threads at once."""
 
+    colour = False
+
     def __init__(self) -> None:
         # An OpenCV flow object keeps its buffers between calls, so each thread has one of its own.
         self._own = threading.local()

@@ -35,32 +35,34 @@ def estimate_pair(
     estimator: Estimator,
     complete: Completion,
     refinement: int,
+    shown: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Completed flows a -> b and b -> a, each (2, H, W) float32 in pixels.
 
     a, b            (H, W) uint8 grey, their holes painted with something smooth
     hole_a, hole_b  (H, W) bool
-    estimator       flow between two grey pictures
+    estimator       flow between two pictures
     complete        fills the unknown part of a flow from the rest
     refinement      matching steps at full size; 0 trusts the continuation as it is
+    shown           what the estimator gets to see instead of a and b: the same pictures in colour, (H, W, 3) uint8
     """
-    forward = one_way(a, b, hole_a, hole_b, estimator=estimator, complete=complete, refinement=refinement)
-    backward = one_way(b, a, hole_b, hole_a, estimator=estimator, complete=complete, refinement=refinement)
+    one, other = shown or (a, b)
+    forward = continued(estimator(one, other), a, b, hole_a, hole_b, complete=complete, refinement=refinement)
+    backward = continued(estimator(other, one), b, a, hole_b, hole_a, complete=complete, refinement=refinement)
     return forward, backward
 
 
-def one_way(
+def continued(
+    flow: np.ndarray,
     a: np.ndarray,
     b: np.ndarray,
     hole_a: np.ndarray,
     hole_b: np.ndarray,
     *,
-    estimator: Estimator,
     complete: Completion,
     refinement: int,
 ) -> np.ndarray:
-    """The flow from `a` to `b`; see `estimate_pair`."""
-    flow = estimator(a, b)
+    """An estimated flow from `a` to `b` without what the holes have done to it; see `estimate_pair`."""
     if not (hole_a.any() or hole_b.any()):
         return flow
     # Where b's hole lies, a's pixels have nothing to be matched with: that part of the flow is as doubtful.

@@ -88,7 +88,7 @@ class Canvas:
         if gradient and has.any():
             box = self.box
             wanted = _divergence(guide[box], seen[box], out[box], self.hole[box], _EDGE * white)
-            out[box] = solve(out[box], self.hole[box], wanted, cycles=4)
+            out[box] = solve(out[box], self.hole[box], wanted)
         return out
 
 
@@ -96,13 +96,14 @@ def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
     """(N, 15): colour, and the differences to the right, from the left, down, from above, at each position."""
     _, h, w, _ = stack.shape
     x, y = candidate.x, candidate.y
-    x0 = np.clip(np.floor(x).astype(np.int64), 1, max(w - 3, 1))
-    y0 = np.clip(np.floor(y).astype(np.int64), 1, max(h - 3, 1))
+    x0 = np.clip(np.floor(x).astype(np.int64), 0, w - 1)
+    y0 = np.clip(np.floor(y).astype(np.int64), 0, h - 1)
     fx = np.clip(x - x0, 0, 1).astype(np.float32)[:, None]
     fy = np.clip(y - y0, 0, 1).astype(np.float32)[:, None]
     flat = stack.reshape(-1, 3)
-    base = (candidate.frame.astype(np.int64) * h + y0) * w + x0
-    tap = {(dy, dx): flat[base + (dy * w + dx)].astype(np.float32) for dy, dx in _TAPS}
+    columns = {d: np.clip(x0 + d, 0, w - 1) for d in range(-1, 3)}
+    rows = {d: (candidate.frame.astype(np.int64) * h + np.clip(y0 + d, 0, h - 1)) * w for d in range(-1, 3)}
+    tap = {(dy, dx): flat[rows[dy] + columns[dx]].astype(np.float32) for dy, dx in _TAPS}
 
     def at(dy: int, dx: int) -> np.ndarray:
         top = tap[dy, dx] + (tap[dy, dx + 1] - tap[dy, dx]) * fx
@@ -110,7 +111,13 @@ def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
         return top + (bottom - top) * fy
 
     centre = at(0, 0)
-    return np.concatenate([centre, at(0, 1) - centre, centre - at(0, -1), at(1, 0) - centre, centre - at(-1, 0)], 1)
+    right, left, down, up = at(0, 1) - centre, centre - at(0, -1), at(1, 0) - centre, centre - at(-1, 0)
+    # Beyond the picture's edge nothing is known: the slope runs on.
+    for place, size, ahead, behind in ((x, w, right, left), (y, h, down, up)):
+        near, far = place < 1, place > size - 2
+        behind[near] = ahead[near]
+        ahead[far] = behind[far]
+    return np.concatenate([centre, right, left, down, up], 1)
 
 
 def _divergence(guide: np.ndarray, seen: np.ndarray, picture: np.ndarray, hole: np.ndarray, edge: float) -> np.ndarray:

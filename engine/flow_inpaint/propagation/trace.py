@@ -1,11 +1,13 @@
 """From a hole's pixel along the completed flow to the first frame that sees it (paper, section 3.3).
 
 Coordinates are carried, not colours: the source frame is sampled once, at the sub-pixel position where
-the trajectory arrives, however many frames it has crossed. A frame needs only its neighbour's links to
-make its own, so a shot of any length is traced in one sweep per direction of time.
+the trajectory arrives, however many frames it has crossed. Every pixel walks its own way. To go on from
+the nearest pixel's way would cost less, and round: at under half a pixel a frame nothing would ever leave
+its hole, and otherwise the rounding adds up until sources lie inside the hole.
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -33,8 +35,9 @@ class Hops:
 
 @dataclass(frozen=True)
 class Links:
-    """Where the hole pixels of one frame come from, in one direction of time. Arrays of length N, as in `Hops`.
+    """Where the hole pixels of one frame come from, in one direction of time. Arrays of length N.
 
+    pixels  int32, flat indices y * W + x of the hole
     frame   int32, the frame that shows the pixel, or UNSEEN
     x, y    float32, where in it, pixels
     drift   float32, the disagreement of forward and backward flow added up on the way, pixels
@@ -76,52 +79,57 @@ def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return top * (1 - fy) + bottom * fy
 
 
-class Walk:
-    """A sweep over a shot in one direction of time. It remembers the links of the frame visited last."""
+def follow(
+    pixels: np.ndarray,
+    frame: int,
+    frames: Iterable[int],
+    shape: tuple[int, int],
+    guarded: Callable[[int], np.ndarray],
+    hops_of: Callable[[int], Hops],
+) -> Links:
+    """Links of the hole's `pixels` (flat indices) in `frame` into the first of `frames` that shows each.
 
-    def __init__(self, shape: tuple[int, int], reach: int):
-        self.h, self.w = shape
-        self.reach = reach
-        size = self.h * self.w
-        self._frame = np.full(size, UNSEEN, np.int32)
-        self._x, self._y, self._drift = (np.zeros(size, np.float32) for _ in range(3))
-        self._hidden = np.zeros(size, bool)
-        self._last = np.zeros(0, np.int32)
+    frames   the frames after it in one direction of time, as far as may be looked
+    guarded  what is no source in a frame, the hole among it: flat indices, ascending
+    hops_of  a frame's steps to the next one in that direction; its pixels are those of `guarded`
+    """
+    h, w = shape
+    found = np.full(pixels.size, UNSEEN, np.int32)
+    found_x, found_y, found_drift = (np.zeros(pixels.size, np.float32) for _ in range(3))
+    place = np.full(h * w, -1, np.int32)
+    walkers, slot = np.arange(pixels.size), np.searchsorted(guarded(frame), pixels)
+    y, x = (c.astype(np.float32) for c in np.divmod(pixels, w))
+    drift = np.zeros(pixels.size, np.float32)
+    at = frame
+    for beside in frames:
+        if not walkers.size:
+            break
+        way = hops_of(at)
+        x, y, drift = x + way.u[slot], y + way.v[slot], drift + way.drift[slot]
+        hidden = guarded(beside)
+        place[hidden] = np.arange(hidden.size, dtype=np.int32)
+        inside = is_inside(x, y, shape)
+        near = nearest(x, y, shape)
+        slot = place[near]
+        place[hidden] = -1
+        here = inside & (slot < 0)
+        arrived = walkers[here]
+        found[arrived], found_x[arrived], found_y[arrived], found_drift[arrived] = beside, x[here], y[here], drift[here]
+        on = inside & (slot >= 0)
+        walkers, slot, x, y, drift = walkers[on], slot[on], x[on], y[on], drift[on]
+        at = beside
+    return Links(pixels, found, found_x, found_y, found_drift)
 
-    def start(self, pixels: np.ndarray) -> Links:
-        """Links of the first frame of the sweep, which has no neighbour to come from. `pixels` as in `Hops`."""
-        nothing = np.zeros(pixels.size, np.float32)
-        return self._remember(Links(pixels, np.full(pixels.size, UNSEEN, np.int32), nothing, nothing, nothing))
 
-    def step(self, frame: int, neighbour: int, way: Hops) -> Links:
-        """Links of `frame`, whose `neighbour` was visited just before."""
-        ys, xs = np.divmod(way.pixels, self.w)
-        x, y = xs + way.u, ys + way.v
-        inside = (x >= 0) & (y >= 0) & (x <= self.w - 1) & (y <= self.h - 1)
-        x, y = np.where(inside, x, 0).astype(np.float32), np.where(inside, y, 0).astype(np.float32)
-        near_x, near_y = np.rint(x), np.rint(y)
-        near = near_y.astype(np.int64) * self.w + near_x.astype(np.int64)
-        arrived = ~self._hidden[near]
-        source = np.where(arrived, neighbour, self._frame[near])
-        source[~inside | (np.abs(source - frame) > self.reach)] = UNSEEN
-        return self._remember(
-            Links(
-                way.pixels,
-                source.astype(np.int32),
-                np.where(arrived, x, self._x[near] + (x - near_x)).astype(np.float32),
-                np.where(arrived, y, self._y[near] + (y - near_y)).astype(np.float32),
-                np.where(arrived, way.drift, self._drift[near] + way.drift).astype(np.float32),
-            )
-        )
+def is_inside(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Whether positions lie on some pixel of the picture. The outermost pixels reach half a pixel beyond their middle."""
+    return (x >= -0.5) & (y >= -0.5) & (x <= shape[1] - 0.5) & (y <= shape[0] - 0.5)
 
-    def _remember(self, links: Links) -> Links:
-        self._hidden[self._last] = False
-        self._last = links.pixels
-        self._hidden[links.pixels] = True
-        self._frame[links.pixels] = links.frame
-        self._x[links.pixels], self._y[links.pixels] = links.x, links.y
-        self._drift[links.pixels] = links.drift
-        return links
+
+def nearest(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Flat indices of the pixels nearest to positions."""
+    h, w = shape
+    return np.clip(np.rint(y), 0, h - 1).astype(np.int32) * w + np.clip(np.rint(x), 0, w - 1).astype(np.int32)
 
 
 def guard_band(hole: np.ndarray, guard: int) -> np.ndarray:

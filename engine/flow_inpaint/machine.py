@@ -1,0 +1,107 @@
+"""What networks run on, which weights are installed, and what that makes `auto` choose."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from . import weights
+from .errors import BadParameter, MissingWeights
+
+T = TypeVar("T")
+
+#: Networks of at most this width are quick enough for a processor.
+_LIGHT = 0.25
+
+
+def _quiet(level: str, text: str) -> None:
+    del level, text
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The computer as the stages see it. PyTorch is imported only when a network is really wanted.
+
+    wanted  the parameter `device`: auto, cpu or gpu
+    say     takes messages for the user: level, text
+    """
+
+    wanted: str = "auto"
+    say: Callable[[str, str], None] = field(default=_quiet, compare=False)
+
+    @cached_property
+    def device(self) -> str:
+        """PyTorch's name of the device: cuda, mps or cpu. Raises `BadParameter` when a graphics card is wanted and there is none."""
+        found = "cpu" if self.wanted == "cpu" else _graphics_card()
+        if found is None and self.wanted == "gpu":
+            raise BadParameter("device cannot be 'gpu': PyTorch finds no graphics card here; flow-inpaint doctor says more, or choose cpu.")
+        return found or "cpu"
+
+    @cached_property
+    def name(self) -> str:
+        """The device's name for a person."""
+        if self.device == "cuda":
+            import torch
+
+            return torch.cuda.get_device_name()
+        return {"mps": "Apple GPU"}.get(self.device, "cpu")
+
+    def weights_of(self, role: str) -> weights.WeightSet | None:
+        """The installed weights for a role, or None."""
+        return weights.find(role)
+
+    def loaded(self, role: str) -> tuple[weights.WeightSet, dict[str, Any]]:
+        """Installed weights and their tensors. Raises `MissingWeights`."""
+        found = self.weights_of(role)
+        if found is None:
+            raise MissingWeights(f"There are no weights for {role}: flow-inpaint weights import FILE installs published ones.")
+        return found, weights.load(found)
+
+
+def _graphics_card() -> str | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else None
+
+
+@dataclass(frozen=True)
+class Method(Generic[T]):
+    """One way to do a stage.
+
+    make    gets the machine and gives the thing that does it; what is slow to import is imported in it
+    roles   weights, any of which it can work with; empty: it needs none
+    """
+
+    make: Callable[[Machine], T]
+    roles: tuple[str, ...] = ()
+
+    def installed(self, machine: Machine) -> bool:
+        """Whether weights for it are there."""
+        return not self.roles or any(machine.weights_of(role) for role in self.roles)
+
+    def quick(self, machine: Machine) -> bool:
+        """Whether it takes a bearable time on this machine."""
+        widths = [found.width for role in self.roles if (found := machine.weights_of(role))]
+        return not widths or max(widths) <= _LIGHT or machine.device != "cpu"
+
+
+def choose(stage: str, methods: Mapping[str, Method[T]], wanted: str, machine: Machine) -> tuple[str, Method[T]]:
+    """The method that a parameter's value names; for `auto` the first one that is installed and quick on this machine.
+
+    Raises `MissingWeights` for a method that is asked for by name and has no weights.
+    """
+    if wanted == "auto":
+        return next((name, method) for name, method in methods.items() if method.installed(machine) and method.quick(machine))
+    method = methods[wanted]
+    if not method.installed(machine):
+        others = ", ".join(name for name, other in methods.items() if other.installed(machine))
+        raise MissingWeights(
+            f"{stage} cannot be '{wanted}', because no weights for it are installed: flow-inpaint weights import FILE installs "
+            f"published ones; without them there is {others}."
+        )
+    return wanted, method

@@ -1,0 +1,63 @@
+"""A disk that is full: where the result goes, or where temporary files go. WORK is a small disk of its own."""
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import bpy
+from scripts_addon import ENGINES, WORK, answer, edit, install, strips
+from scripts_footage import FOOTAGE, outcome
+
+FILLER = WORK / "filler"
+
+
+def fill(leave_kib: int) -> None:
+    """Takes all room but that much."""
+    with open(FILLER, "wb", buffering=0) as filler:
+        state = os.statvfs(WORK)
+        for _ in range(state.f_bavail * state.f_frsize // 1024 - leave_kib):
+            filler.write(bytes(1024))
+
+
+def on_full_disk(folder: Path, leave_kib: int) -> dict[str, Any]:
+    """A run, and another one after making room."""
+    fill(leave_kib)
+    found = outcome(folder) | {"temporary": sorted(path.name for path in (WORK / "tmp").iterdir())}
+    FILLER.unlink()
+    return found | {"again": outcome(folder)}
+
+
+def result() -> dict[str, Any]:
+    return on_full_disk(edit("result", movie=FOOTAGE / "odd.mkv", mattes=sorted((FOOTAGE / "odd").iterdir()), size=(853, 479)), 64)
+
+
+def pictures_for_the_engine() -> dict[str, Any]:
+    """Blender renders the matte, and there is room for the first pictures only."""
+    folder = edit("pictures")
+    if hasattr(bpy.context.workspace, "sequencer_scene"):
+        bpy.context.workspace.sequencer_scene = bpy.context.scene
+    next(s for s in strips() if s.name == "matte").modifiers.new("Contrast", "BRIGHT_CONTRAST")
+    return on_full_disk(folder, 20)
+
+
+def temporary_files() -> dict[str, Any]:
+    """The engine's temporary files lie there too, and need room first."""
+    tempfile.tempdir = str(WORK / "tmp")
+    try:
+        return on_full_disk(edit("temporary", movie=FOOTAGE / "odd.mkv", mattes=sorted((FOOTAGE / "odd").iterdir()), size=(853, 479)), 64)
+    finally:
+        tempfile.tempdir = None
+
+
+os.environ["FLOW_INPAINT_PYTHON"] = str(ENGINES)
+(WORK / "tmp").mkdir()
+install()
+answer(
+    {
+        "result": result,
+        "pictures for the engine": pictures_for_the_engine,
+        "temporary files": temporary_files,
+    }
+)

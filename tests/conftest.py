@@ -1,0 +1,1 @@
+"""Its place makes what the rooms' tests share, such as `scenery`, importable from all of them."""

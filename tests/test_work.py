@@ -1,0 +1,131 @@
+"""What a job remembers on disk."""
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flow_inpaint.errors import Failed
+from flow_inpaint.work import Pictures, Records, work_folder
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file can grow beyond 64 KiB: the system itself refuses the write."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_records_come_back_in_any_order(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    written = {k: [chance.integers(0, 99, (k, 3)).astype(np.int32), chance.random(2 * k), np.array([k], np.uint8)] for k in range(12)}
+    records = Records(tmp_path, "r")
+    order = chance.permutation(12)
+    for n, k in enumerate(order):
+        records.write(int(k), *written[k])
+        # Reading between the writes must not move where the next one goes.
+        back = records.read(int(order[n // 2]))
+        assert len(back) == 3
+    for k, arrays in written.items():
+        for wanted, found in zip(arrays, records.read(k), strict=True):
+            assert found.dtype == wanted.dtype and found.shape == wanted.shape
+            np.testing.assert_array_equal(found, wanted)
+    records.close()
+
+
+def test_a_record_written_again_replaces_the_old_one(tmp_path: Path) -> None:
+    records = Records(tmp_path, "r")
+    records.write(3, np.arange(5))
+    records.write(3, np.arange(2))
+    np.testing.assert_array_equal(records.read(3)[0], [0, 1])
+    with pytest.raises(KeyError):
+        records.read(4)
+    records.close()
+
+
+def test_records_keep_slices_and_empty_arrays(tmp_path: Path) -> None:
+    records = Records(tmp_path, "r")
+    records.write(0, np.arange(24).reshape(4, 6)[:, ::2], np.zeros((0, 5), np.float32))
+    first, second = records.read(0)
+    np.testing.assert_array_equal(first, np.arange(24).reshape(4, 6)[:, ::2])
+    assert second.shape == (0, 5) and second.dtype == np.float32
+    records.close()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_pictures_are_a_stack(tmp_path: Path, dtype: type[np.generic]) -> None:
+    pictures = Pictures(tmp_path, "p", (5, 7, 3), dtype)
+    assert pictures.stack().shape == (0, 5, 7, 3)
+    written = (np.random.default_rng(0).random((4, 5, 7, 3)) * 200).astype(dtype)
+    for k, picture in enumerate(written):
+        assert pictures.append(picture[::-1, :][::-1]) == k
+        np.testing.assert_array_equal(pictures.stack(), written[: k + 1])
+    stack = pictures.stack()
+    assert stack.dtype == dtype and not stack.flags.writeable
+    pictures.close()
+
+
+def test_the_folder_lies_where_it_is_asked_for_and_goes_away(tmp_path: Path) -> None:
+    with work_folder(tmp_path) as folder:
+        assert folder.parent == tmp_path and folder.is_dir()
+        (folder / "file").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_goes_away_after_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), work_folder(tmp_path) as folder:
+        (folder / "file").write_text("x")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_by_default_in_the_systems_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with work_folder() as folder:
+        assert folder.parent == tmp_path
+
+
+def test_no_folder_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for parent, why in ((tmp_path / "file", "Not a directory"), (tmp_path / "none", "No such file or directory")):
+        with pytest.raises(Failed, match=f"^No work folder can be made in .*: {why}.$"), work_folder(parent):
+            pass
+
+
+@pytest.mark.parametrize("size", [100, 5_000, 300_000], ids=["small", "page", "large"])
+def test_records_say_when_the_disk_is_full(tmp_path: Path, small_disk: None, size: int) -> None:
+    """Whichever call meets the end of the disk, it says so in our words, and what was written before stays readable."""
+    records, data = Records(tmp_path, "r"), np.arange(size, dtype=np.uint8)
+    with pytest.raises(Failed, match="^The work folder .* cannot be written: .*Free some space there, or set TMPDIR to another disk.$"):
+        for k in range(1000):
+            records.write(k, data)
+            np.testing.assert_array_equal(records.read(k)[0], data)
+    if size < 1 << 16:
+        np.testing.assert_array_equal(records.read(0)[0], data)
+    records.close()
+
+
+def test_pictures_say_when_the_disk_is_full(tmp_path: Path, small_disk: None) -> None:
+    pictures = Pictures(tmp_path, "p", (64, 64, 3), np.uint8)
+    with pytest.raises(Failed, match="cannot be written: File too large. Free some space"):
+        for _ in range(10):
+            pictures.append(np.ones((64, 64, 3), np.uint8))
+    assert pictures.count == 5 and (pictures.stack() == 1).all()
+    pictures.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_the_sentence_names_the_systems_reason(tmp_path: Path) -> None:
+    (tmp_path / "r").symlink_to("/dev/full")
+    records = Records(tmp_path, "r")
+    with pytest.raises(Failed, match=os.strerror(errno.ENOSPC)):
+        records.write(0, np.zeros(10))
+    records.close()
