@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__, effect
+from . import __version__, cli_weights, effect
 from .errors import BadParameter, explained
 from .job import ClipSpec, Job, read_document
 from .progress_bar import Bars, JsonLines, Plain, clock_time
@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("folder", metavar="DIR", nargs="?", default="demo", help="where to put the result (default: demo)")
     describe = command("describe", _describe, "list the clips, parameters, presets and formats")
     doctor = command("doctor", _doctor, "say what was found on this machine and what is wrong with it")
+    cli_weights.add(command("weights", None, "list, check, import and remove the networks' weights"), _Parser)
     command("serve", _serve, "work for a host that speaks JSON-RPC over standard input and output")
     for made in (evaluate, describe, doctor):
         made.add_argument("--json", action="store_true", help="write JSON")

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from . import __version__
+from . import __version__, weights
+from .errors import BadWeights
 
 State = Literal["good", "note", "broken"]
 
@@ -206,7 +207,21 @@ def _torch() -> Finding:
 
 
 def _weights() -> list[Finding]:
-    return [Finding("weights", "good", "none needed: no method of this version is a trained network")]
+    try:
+        found = weights.sets()
+    except BadWeights as error:
+        return [Finding("weights", "note", str(error).rstrip("."), "Correct or delete that file.")]
+    best = {role: weights.best(role, found) for role in weights.ROLES}
+    installed = [f"{role}: {chosen.name} (width {chosen.width:g})" for role, chosen in best.items() if chosen]
+    without = [role for role, chosen in best.items() if not chosen]
+    said = "; ".join(installed) or "none installed"
+    # DFC-Net is three stages or the single one.
+    enough = not set(without) - {"dfc_single"} or not set(without) - {"dfc_stage1", "dfc_stage2", "dfc_stage3"}
+    if without:
+        said += f"; none for {', '.join(without)}"
+    if enough:
+        return [Finding("weights", "good", said)]
+    return [Finding("weights", "note", said, "Jobs run with the methods that need none; flow-inpaint weights import FILE brings some in.")]
 
 
 def _memory() -> list[Finding]:

@@ -52,6 +52,13 @@ class MissingWeights(FlowInpaintError):
     status = "MissingWeights"
 
 
+class BadWeights(FlowInpaintError):
+    """A file of weights, or a catalogue of them, that cannot be used as it is."""
+
+    status = "BadWeights"
+    exit_code = 2
+
+
 class Aborted(FlowInpaintError):
     """The host asked to stop."""
 

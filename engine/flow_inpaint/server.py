@@ -18,7 +18,7 @@ not queued. While a job runs: notifications
     message  {level, text}                              level is info or warning
 
 What goes wrong with a job has the code -32000, a sentence for the person at the screen as its message,
-and data {"status": "BadClip" | "BadParameter" | "OutOfMemory" | "MissingWeights" | "Aborted" | "Failed"}.
+and data {"status": "BadClip" | "BadParameter" | "OutOfMemory" | "MissingWeights" | "BadWeights" | "Aborted" | "Failed"}.
 """
 
 from __future__ import annotations
