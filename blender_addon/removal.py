@@ -15,6 +15,7 @@ _STARTING = "Starting the engine"
 _STAGES = {
     "matte": "Reading the matte",
     "flow": "Following the motion",
+    "completion": "Completing the motion",
     "trace": "Looking for what is behind",
     "fill": "Inventing what no frame shows",
     "write": "Writing the result",

@@ -1,6 +1,9 @@
 """A texture without end that can be looked at from anywhere, between pixels too, so that every test knows the truth."""
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 
 _WAVES = 40
@@ -31,3 +34,9 @@ def rectangle(width: int, height: int, left: int, top: int, right: int, bottom: 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(20 * np.log10(255 / max(np.sqrt(np.mean((a.astype(float) - b.astype(float)) ** 2)), 1e-9)))
+
+
+def save(path: Path, picture: np.ndarray) -> None:
+    """An image file of an (H, W, 3) RGB or (H, W) grey picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), picture[..., ::-1] if picture.ndim == 3 else picture)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import OutOfMemory
+from ..machine import Machine
 from ..poisson import bounding_box
 
 #: The two networks and the attention work at an eighth: pictures are padded to a multiple of it.
@@ -295,11 +296,24 @@ class Filler:
         self.network = network.to(self.device, dtype, memory_format=torch.channels_last).eval()
         self.longest, self.notify = longest, notify
 
+    @classmethod
+    def installed(cls, machine: Machine) -> Filler:
+        """With the installed weights. Raises `MissingWeights`."""
+        found, tensors = machine.loaded("deepfill")
+        network = DeepFill(found.width)
+        network.load_state_dict(tensors, strict=True)
+        return cls(network.requires_grad_(False), machine.device, notify=lambda text: machine.say("warning", text))
+
     def __call__(
-        self, picture: np.ndarray, unknown: np.ndarray, others: Sequence[tuple[np.ndarray, np.ndarray]] = (), pulse: Pulse = _silent
+        self,
+        picture: np.ndarray,
+        unknown: np.ndarray,
+        others: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+        pulse: Pulse = _silent,
+        suspect: np.ndarray | None = None,
     ) -> np.ndarray:
-        """See `fill.Fill`; the other pictures are not used. Exact where `unknown` is False."""
-        del others
+        """See `fill.Fill`; only the picture itself is used. Exact where `unknown` is False."""
+        del others, suspect
         box = bounding_box(unknown)
         if box is None:
             return picture
