@@ -56,3 +56,10 @@ class ToyBatches:
         waves = torch.sin(u * rate + phase) + torch.cos(v * rate.flip(2) - phase)
         picture = 127 + waves.mean(2) * 60
         return torch.where(box[:, None], 255 - picture, picture).clamp(0, 255)
+
+
+class OneBatch(ToyBatches):
+    """The same batch at every step, to overfit."""
+
+    def batch(self, step: int) -> Batch:
+        return super().batch(0)
