@@ -168,7 +168,7 @@ class DFCTask:
         truth = {"forward": forward, "backward": torch.cat([before[:, None], backward], 1)}
         where = {"forward": holes[:, :-1], "backward": torch.cat([first[:, None], holes[:, 1:]], 1)}
         near_end = keyed.uniform(keys, "ends") < self.settings.ends
-        anywhere = 1 + keyed.below(keys, "centre", count - 1)
+        anywhere = 1 + keyed.below(keys, "centre", count)
         centre = torch.where(near_end, anywhere, torch.full_like(anywhere, count // 2))
         given = {name: self._estimated(flow, where[name], keys, name) for name, flow in truth.items()}
         return Shot(truth, given, where, centre)
@@ -221,7 +221,9 @@ class DFCTask:
         """A stage's flows by direction: of the centres (N, 2, h, w), or without any of all numbers (N, numbers, 2, h, w)."""
         count = {name: channels.shape[1] for name, channels in look.items()}
         if first:
-            return {name: self._windows(stage, [_windows_of(channels, centres, count[name])]) for name, channels in look.items()}
+            # The last frame's forward flow is the one before it.
+            own = {name: None if centres is None else centres.clamp(max=count[name] - 1) for name in look}
+            return {name: self._windows(stage, [_windows_of(channels, own[name], count[name])]) for name, channels in look.items()}
         # As `dfc_input.refine_windows`: every frame is a centre, and the forward one of the last frame is the flow before.
         every = count["backward"]
         parts = [_windows_of(look[name], centres, every) for name in ("forward", "backward")]
