@@ -234,6 +234,7 @@ def test_what_is_catalogued():
     ]  # fmt: skip
     single = DFCTask(DFCSettings(stages=1, backbone="resnet101", width=0.03, multi_scale=False))
     assert [(part.role, part.architecture) for part in single.catalogued()] == [("dfc_single", "dfc_initial_resnet101")]
+    assert not tiny(multi_scale=False).catalogued() and not tiny(backbone="resnet101").catalogued()
     stage = DFCStage(33, 2, "resnet101", 0.03)
     own = {name.removeprefix("stages.0."): values for name, values in single.build().state_dict().items()}
     stage.load_state_dict(own, strict=True)

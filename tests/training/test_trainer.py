@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -24,6 +26,7 @@ from flow_inpaint import cli
 from flow_inpaint.errors import Aborted, BadParameter, Failed, OutOfMemory
 from flow_inpaint.training import checkpoint, config, log
 from flow_inpaint.training.config import Config, DataSettings, Phase, RunSettings, TrainSettings
+from flow_inpaint.training.sources import Share, open_source
 from flow_inpaint.training.tasks import Group
 from flow_inpaint.training.tasks.dfc import DFCSettings, DFCTask
 from flow_inpaint.training.trainer import CHECKPOINT, Progress, Trainer, start, weights_of
@@ -202,7 +205,8 @@ def test_two_processes_train_as_one(tmp_path):
     words += ["--set", "train.micro=1", "--set", "train.optimizer=sgd", "--set", "train.rate=1e-3", "--set", "phases.stage2.train.steps=1"]
     subprocess.run(command(*words, "--out", str(tmp_path / "one")), env=environment(), check=True, capture_output=True, timeout=100)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "flow_inpaint"]
-    done = subprocess.run([*torchrun, *words, "--out", str(tmp_path / "two")], env=environment(), capture_output=True, text=True, timeout=100)
+    words += ["--out", str(tmp_path / "two")]
+    done = subprocess.run([*torchrun, *words], env=environment(), capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     one, two = (weights_of(tmp_path / name) for name in ("one", "two"))
     torch.manual_seed(0)
@@ -222,6 +226,48 @@ def test_a_batch_that_cannot_be_shared(tmp_path):
 
     with pytest.raises(BadParameter, match="train.batch cannot be 4: 3 processes"):
         Trainer(wanted(SGD), [Line()], tmp_path, device=CPU, processes=Processes(0, 3))
+
+
+@pytest.mark.parametrize("one_matte", [False, True])
+def test_the_shares_of_generated_scenes_are_the_parts_of_a_batch(monkeypatch, one_matte):
+    """With a generator that only pretends: each sample's values are its number."""
+
+    def numbered(first: int, count: int, *shape: int) -> torch.Tensor:
+        return torch.arange(first, first + count, dtype=torch.float32).reshape(-1, *[1] * len(shape)).expand(count, *shape)
+
+    @dataclass
+    class SceneSettings:
+        size: tuple[int, int]
+        frames: int
+        grain: float = 0.5
+
+    def generate(seed, batch, settings, device, *, first=0):
+        h, w = settings.size
+        names = {"frames": (settings.frames, 3), "forward": (settings.frames - 1, 2), "backward": (settings.frames - 1, 2)}
+        names |= {"occluded_forward": (settings.frames - 1,), "occluded_backward": (settings.frames - 1,)}
+        return SimpleNamespace(**{name: numbered(first, batch, *shape, h, w) for name, shape in names.items()})
+
+    def generate_mattes(seed, batch, frames, size, kind, device, *, first=0):
+        kinds.append(kind)
+        return numbered(first, batch, frames, *size) % 2 == 0
+
+    kinds: list[str] = []
+    fakes = {
+        "scenes": SimpleNamespace(SceneSettings=SceneSettings, generate=generate),
+        "mattes": SimpleNamespace(generate_mattes=generate_mattes),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setitem(sys.modules, f"flow_inpaint.training.{name}", fake)
+        monkeypatch.setattr(f"flow_inpaint.training.{name}", fake, raising=False)
+    settings = DataSettings(size=(8, 16), frames=3, mattes=("one", "two"), one_matte=one_matte, scene={"grain": 0.0})
+    whole = open_source(settings, 1, Share(6), CPU).batch(3)
+    parts = [open_source(settings, 1, Share(2, rank, 3), CPU).batch(3) for rank in range(3)]
+    assert set(kinds) == {"two"} and whole["key"].tolist() == list(range(18, 24)) and whole["holes"].shape == (6, 3, 8, 16)
+    for name, values in whole.items():
+        assert torch.equal(torch.cat([part[name] for part in parts]), values)
+    assert (whole["holes"][:, 0, 0, 0].unique().numel() == 1) == one_matte
+    with pytest.raises(BadParameter, match="data.scene cannot be used"):
+        open_source(DataSettings(scene={"grane": 1}), 1, Share(1), CPU)
 
 
 # --- time, memory, numbers ---
@@ -499,8 +545,8 @@ def refused(capfd, *words: str, code: int = 2) -> str:
 
 
 def test_train_and_export_from_the_command_line(tmp_path, capfd):
-    words = ["train", "dfc", "--config", "dfc-toy", "--out", str(tmp_path / "run"), "--set", TOY, "--set", "task.width=0.03", "--device", "cpu"]
-    words += ["--set", "train.steps=1", "--set", "data.size=[32, 40]"]
+    words = ["train", "dfc", "--config", "dfc-toy", "--out", str(tmp_path / "run"), "--set", TOY, "--set", "task.width=0.03"]
+    words += ["--device", "cpu", "--set", "train.steps=1", "--set", "data.size=[32, 40]"]
     assert cli.main(words) == 0
     assert "Finished after 4 steps and 8 samples" in capfd.readouterr().out
     assert "holds a run already" in refused(capfd, *words)
@@ -514,7 +560,8 @@ def test_train_and_export_from_the_command_line(tmp_path, capfd):
     learnt = weights_of(tmp_path / "run")
     for number, table in enumerate(tables):
         fields = "name role architecture width file sha256 bytes licence source training quality notes"
-        assert list(table) == fields.split() and table["width"] == 0.03 and table["notes"] == 'a "toy"' and table["licence"] == "GPL-3.0-or-later"
+        assert list(table) == fields.split() and table["width"] == 0.03
+        assert table["notes"] == 'a "toy"' and table["licence"] == "GPL-3.0-or-later"
         data = (folder / table["file"]).read_bytes()
         assert len(data) == table["bytes"] and hashlib.sha256(data).hexdigest() == table["sha256"]
         assert {row["metric"] for row in table["quality"]} >= {"epe", "epe_smooth", "ratio"}
@@ -528,7 +575,8 @@ def test_train_and_export_from_the_command_line(tmp_path, capfd):
 
 
 def test_weights_can_be_where_a_run_begins(tmp_path, capfd):
-    words = ["train", "dfc", "--config", "dfc-toy", "--set", TOY, "--set", "task.width=0.03", "--device", "cpu", "--set", "data.size=[32, 40]"]
+    words = ["train", "dfc", "--config", "dfc-toy", "--set", TOY, "--set", "task.width=0.03", "--device", "cpu"]
+    words += ["--set", "data.size=[32, 40]"]
     assert cli.main([*words, "--set", "train.steps=1", "--out", str(tmp_path / "run")]) == 0
     assert cli.main(["export", str(tmp_path / "run"), "--role", "dfc_stage2"]) == 0
     task = DFCTask(DFCSettings(width=0.03))
@@ -572,6 +620,7 @@ def test_a_part_of_a_run_is_not_exported_before_it_is_trained(tmp_path, capfd):
         (["train", "dfc", "--config", "dfc-toy", "--device", "tpu"], "--device cannot be 'tpu'"),
         (["train", "flownet2", "--config", "flownet2-toy", "--set", TOY, "--set", "data.size=[64, 65]"], "data.size cannot be [64, 65]"),
         (["export", "nowhere"], "nowhere holds no run"),
+        (["export", "nowhere", "--name", "Mine!"], "--name cannot be 'Mine!'"),
     ],
 )
 def test_what_the_command_line_refuses(tmp_path, monkeypatch, capfd, words, part):

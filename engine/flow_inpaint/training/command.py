@@ -19,7 +19,12 @@ def add_arguments(train: argparse.ArgumentParser, export: argparse.ArgumentParse
     train.add_argument("--seconds", metavar="S", type=float, help="save and end after so many seconds")
     train.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or gpu (default: auto)")
     train.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], dest="changes", help="change a setting, such as train.rate=1e-4; may be repeated"
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="changes",
+        help="change a setting, such as train.rate=1e-4; may be repeated",
     )
     export.add_argument("run", metavar="RUN", help="the folder of a run")
     export.add_argument("--out", metavar="DIR", help="where to put the weights and their catalogue (default: RUN/export)")
@@ -83,4 +88,5 @@ def _needs_torch() -> None:
         import safetensors  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        raise MissingWeights(f"Training needs PyTorch and safetensors ({error}): pip install 'flow-inpaint[networks]' brings them.") from error
+        what = f"Training needs PyTorch and safetensors ({error})"
+        raise MissingWeights(f"{what}: pip install 'flow-inpaint[networks]' brings them.") from error

@@ -207,7 +207,8 @@ def _refuse(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             called = f"{where}.{name}" if where else name
-            raise BadParameter(f"There is no setting '{called}'" + (f"; did you mean '{near[0]}'?" if near else f": there are {', '.join(known)}."))
+            hint = f"; did you mean '{near[0]}'?" if near else f": there are {', '.join(known)}."
+            raise BadParameter(f"There is no setting '{called}'{hint}")
 
 
 def _change(change: str, sections: dict[str, dict[str, Any]], phases: list[dict[str, Any]]) -> None:
@@ -268,7 +269,11 @@ def _value(value: Any, default: Any, where: str) -> Any:
     return value
 
 
-_CHOICES = {"optimizer": ("sgd", "adamw"), "decay": ("steps", "cosine", "constant"), "precision": ("auto", "float32", "bfloat16", "float16")}
+_CHOICES = {
+    "optimizer": ("sgd", "adamw"),
+    "decay": ("steps", "cosine", "constant"),
+    "precision": ("auto", "float32", "bfloat16", "float16"),
+}
 _LEAST = {"steps": 1, "batch": 1, "rate": 0, "seconds": 0, "micro": 0, "clip": 0, "ema": 0, "momentum": 0, "weight_decay": 0, "warmup": 0}
 _LEAST |= {"save_every": 0, "log_every": 1, "validate_every": 0, "validation_samples": 1, "frames": 2, "seed": 0}
 

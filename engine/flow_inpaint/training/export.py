@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from .tasks import Part, Task, kind
 from .trainer import CHECKPOINT, weights_of
 
 LICENCE = "GPL-3.0-or-later"
+#: What a catalogue takes as a name, with room for the role behind it.
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def export(run: Path, out: Path, *, name: str | None = None, roles: Sequence[str] = (), source: str = "", notes: str = "") -> list[Path]:
@@ -24,6 +27,8 @@ def export(run: Path, out: Path, *, name: str | None = None, roles: Sequence[str
     name   of the sets; by default the role with its width
     roles  only these; by default all that the run's phases have trained
     """
+    if name is not None and not _NAME.fullmatch(name):
+        raise BadParameter(f"--name cannot be '{name}': it is of small letters, digits, '.', '_' and '-'.")
     if not checkpoint.exists(run / CHECKPOINT):
         raise BadParameter(f"{run} holds no run: give the folder that flow-inpaint train has written (its --out).")
     facts = checkpoint.facts(run / CHECKPOINT)
@@ -41,7 +46,9 @@ def export(run: Path, out: Path, *, name: str | None = None, roles: Sequence[str
         parts = [part for part in parts if _learnt(part, [make(settings(**phase["task"])) for phase in done])]
     if not parts:
         known = ", ".join(part.role for part in task.catalogued()) or "no weights of its own for the catalogue"
-        raise BadParameter(f"There is nothing to export yet: this run is for {known}, and not all of it has been trained; --role chooses anyway.")
+        raise BadParameter(
+            f"There is nothing to export yet: this run is for {known}, and not all of it has been trained; --role chooses anyway."
+        )
     out.mkdir(parents=True, exist_ok=True)
     written, tables = [], []
     for part in parts:
@@ -50,7 +57,8 @@ def export(run: Path, out: Path, *, name: str | None = None, roles: Sequence[str
         broken = [key for key, value in halved.items() if value.is_floating_point() and not torch.isfinite(value).all()]
         if broken:
             raise Failed(f"{broken[0]} does not fit into half precision: train with a lower rate or more weight decay.")
-        called = f"{name}-{part.role.replace('_', '-')}" if name and len(parts) > 1 else name or f"{part.role.replace('_', '-')}-w{part.width:g}"
+        role = part.role.replace("_", "-")
+        called = f"{name}-{role}" if name and len(parts) > 1 else name or f"{role}-w{part.width:g}"
         header = {"role": part.role, "architecture": part.architecture, "width": f"{part.width:g}"}
         data = safetensors.torch.save({key: value.contiguous() for key, value in halved.items()}, header)
         path = out / f"{called}.safetensors"

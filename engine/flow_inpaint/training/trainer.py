@@ -27,7 +27,7 @@ from ..errors import Aborted, BadParameter, Failed, OutOfMemory
 from . import checkpoint, log
 from .config import Config, Phase, TrainSettings
 from .keyed import seed_of
-from .sources import Batch, Batches, Share, open_source
+from .sources import Batch, Share, open_source
 from .tasks import Group, Task
 
 CHECKPOINT = "checkpoint"
@@ -152,7 +152,8 @@ class Trainer:
             start(self.model, self._tasks[0], self._config.run.start)
         if self._processes.first:
             self._out.mkdir(parents=True, exist_ok=True)
-            self._log = log.Table(self._out / "log.csv", ("seconds", "samples_per_second", "rate", "loss", *self._tasks[0].parts), after=after)
+            columns = ("seconds", "samples_per_second", "rate", "loss", *self._tasks[0].parts)
+            self._log = log.Table(self._out / "log.csv", columns, after=after)
             self._validations = log.Table(self._out / "validation.csv", ("seconds", *self._tasks[0].metrics), after=after)
         while self.progress.phase < len(self._config.phases):
             index = self.progress.phase
@@ -188,8 +189,8 @@ class Trainer:
         begun = time.monotonic()
         broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
         if broken:
-            raise Failed(f"Training went astray before step {self.progress.total} ({broken[0]} is not finite): --resume goes back; lower train.rate.")
-        facts = {"progress": asdict(self.progress), "config": self._config.document(), "device": _called(self._device), "torch": torch.__version__}
+            raise _astray(f"before step {self.progress.total} ({broken[0]} is not finite)")
+        facts = {"progress": asdict(self.progress), "config": self._config.document(), "device": _called(self._device)}
         checkpoint.save(self._out / CHECKPOINT, tensors, facts)
         self.draw()
         self._saving = time.monotonic() - begun
@@ -319,7 +320,8 @@ class _Phase:
         torch.manual_seed(seed_of(self._run.seed, self._phase.name, progress.step, self._processes.rank))
         numbers: dict[str, Tensor] = {}
         for player in self._players.values():
-            self._learn(player)
+            if len(self._players) > 1:
+                self._learn(player)
             numbers |= player.step(batch, progress.micro, rate, self._precision)
         with torch.no_grad():
             keep = self._phase.train.ema
@@ -340,7 +342,8 @@ class _Phase:
         micro = self._progress.micro
         if self._processes.world > 1:
             # The others wait for this one's gradients; it cannot take a step back alone.
-            raise OutOfMemory(f"There is not enough memory for {micro} samples at a time: set train.micro to {max(micro // 2, 1)}.") from error
+            fewer = max(micro // 2, 1)
+            raise OutOfMemory(f"There is not enough memory for {micro} samples at a time: set train.micro to {fewer}.") from error
         if micro <= 1:
             raise OutOfMemory("There is not enough memory for a single sample: set a smaller data.size or task.width.") from error
         self._progress.micro = micro // 2
@@ -358,7 +361,7 @@ class _Phase:
         names = list(means)
         means = dict(zip(names, self._processes.means([means[name] for name in names], self._device), strict=True))
         if not all(math.isfinite(value) for value in means.values()):
-            raise Failed(f"Training went astray at step {progress.total} (the loss is not finite): --resume goes back; lower train.rate.")
+            raise _astray(f"at step {progress.total} (the loss is not finite)")
         row = {"samples_per_second": round(speed, 2), "rate": settings.rate_at(progress.step - 1), **means}
         parts = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
         self._trainer.record(self._phase.name, "log", row, f"{parts}; {speed:.3g} samples a second")
@@ -465,7 +468,8 @@ class _Player:
 
     def tensors(self) -> dict[str, Tensor]:
         state = self._optimizer.state_dict()["state"]
-        tensors = {f"{number}/{name}": torch.as_tensor(value) for number, values in state.items() for name, value in values.items() if value is not None}
+        known = [(f"{number}/{name}", value) for number, values in state.items() for name, value in values.items()]
+        tensors = {name: torch.as_tensor(value) for name, value in known if value is not None}
         scale = self._scaler.state_dict()
         return tensors | {f"scaler/{name}": torch.tensor(float(value)) for name, value in scale.items()}
 
@@ -518,6 +522,10 @@ class _Meter:
         return time.monotonic() - self._begun
 
 
+def _astray(where: str) -> Failed:
+    return Failed(f"Training went astray {where}: --resume goes back to the last checkpoint; lower train.rate.")
+
+
 def _precision(settings: TrainSettings, device: torch.device) -> str:
     if settings.precision == "auto":
         return "float16" if device.type == "cuda" else "float32"
@@ -547,7 +555,8 @@ def restore(model: nn.Module, saved: dict[str, Tensor], prefix: str) -> None:
     try:
         model.load_state_dict(_under(saved, prefix), strict=True)
     except RuntimeError as error:
-        raise BadParameter("The checkpoint is of another network than the configuration asks for: set the same task.width, or another --out.") from error
+        what = "The checkpoint is of another network than the configuration asks for"
+        raise BadParameter(f"{what}: set the same task.width, or choose another --out.") from error
 
 
 def start(model: nn.Module, task: Task, paths: Iterable[str]) -> None:
@@ -558,7 +567,8 @@ def start(model: nn.Module, task: Task, paths: Iterable[str]) -> None:
         known = {key: value for key, value in given.items() if key in own}
         wrong = next((key for key, value in known.items() if value.shape != own[key].shape), None)
         if not known or wrong:
-            raise BadParameter(f"run.start cannot be '{name}': it is of another network" + (f" ({wrong} has another shape)." if wrong else "."))
+            why = f" ({wrong} has another shape)" if wrong else ""
+            raise BadParameter(f"run.start cannot be '{name}': it is of another network{why}.")
         model.load_state_dict({key: value.to(own[key].dtype) for key, value in known.items()}, strict=False)
 
 

@@ -132,8 +132,8 @@ class DeepFillTask:
         if player == "critic":
             with torch.no_grad():
                 made = masked + hole * model["inpainter"](masked, hole, neighbours)[-1].float()
-            terms = [F.relu(1 - critic(x, h)).mean() + F.relu(1 + critic(y, h)).mean() for critic, x, y, h in self._views(model, picture, made, hole)]
-            return sum(terms), {}
+            views = self._views(model, picture, made, hole)
+            return sum(F.relu(1 - critic(x, h)).mean() + F.relu(1 + critic(y, h)).mean() for critic, x, y, h in views), {}
         answers = [answer.float() for answer in model["inpainter"](masked, hole, neighbours)]
         weight = _discounted(hole, self.settings.discount)
         inside = sum(_mean((answer - picture).abs(), weight) for answer in answers)

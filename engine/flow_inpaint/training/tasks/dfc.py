@@ -148,9 +148,12 @@ class DFCTask:
 
     def catalogued(self) -> list[Part]:
         s = self.settings
-        if s.stages == 1 and s.backbone == "resnet101":
-            return [Part("dfc_single", "dfc_initial_resnet101", s.width, "stages.0.")]
-        kinds = [f"dfc_{'refine' if number else 'initial'}_{s.backbone}" for number in range(s.stages)]
+        # The catalogue knows the published combinations; others are for the paper's tables.
+        if s.multi_scale != (s.backbone == "resnet50"):
+            return []
+        if s.backbone == "resnet101":
+            return [Part("dfc_single", "dfc_initial_resnet101", s.width, "stages.0.")] if s.stages == 1 else []
+        kinds = ["dfc_initial_resnet50", "dfc_refine_resnet50", "dfc_refine_resnet50"][: s.stages]
         return [Part(f"dfc_{STAGES[number]}", kind, s.width, f"stages.{number}.") for number, kind in enumerate(kinds)]
 
     # --- from a batch to a shot ---
@@ -212,7 +215,8 @@ class DFCTask:
                 predicted = self._stage(stage, look, centres, first=number == 0)
             middle = {name: flow if centres is not None else _taken(flow, shot.centre) for name, flow in predicted.items()}
             truth = [resize_flow(_taken(shot.truth[name], shot.centre), size) for name in middle]
-            answers.append((number, (torch.cat(list(middle.values())), torch.cat(truth), torch.cat([_taken(holes[name], shot.centre) for name in middle]))))
+            hole = [_taken(holes[name], shot.centre) for name in middle]
+            answers.append((number, (torch.cat(list(middle.values())), torch.cat(truth), torch.cat(hole))))
             if centres is None:
                 flows = {name: torch.where(holes[name][:, :, None], predicted[name], seen[name]) for name in predicted}
         return answers

@@ -31,7 +31,7 @@ def colours(flow: np.ndarray, longest: float) -> np.ndarray:
 
 def images(rows: list[list[Tensor]], names: list[str]) -> np.ndarray:
     """(3, h, w) RGB pictures, 0..255."""
-    return grid([[np.clip(x.float().cpu().numpy().transpose(1, 2, 0), 0, 255).astype(np.uint8) for x in row] for row in rows[:_MOST]], names)
+    return grid([[x.float().clamp(0, 255).permute(1, 2, 0).byte().cpu().numpy() for x in row] for row in rows[:_MOST]], names)
 
 
 def grid(rows: list[list[np.ndarray]], names: list[str]) -> np.ndarray:
