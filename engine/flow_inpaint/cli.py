@@ -27,6 +27,7 @@ from . import __version__, cli_weights, effect
 from .errors import BadParameter, explained
 from .job import ClipSpec, Job, read_document
 from .progress_bar import Bars, JsonLines, Plain, clock_time
+from .training import command as command_of_training
 
 if TYPE_CHECKING:
     from .pipeline import Forecast, Result
@@ -108,6 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("masks", metavar="MASKS", help="white where the result was made up; or rect:x,y,w,h")
     demo = command("demo", _demo, "run the demo shot that comes with Flow Inpaint and measure the result")
     demo.add_argument("folder", metavar="DIR", nargs="?", default="demo", help="where to put the result (default: demo)")
+    command_of_training.add_arguments(
+        command("train", _train, "train a network as the paper does"),
+        command("export", _export, "write the weights that a training run has learnt, with a catalogue entry"),
+    )
     describe = command("describe", _describe, "list the clips, parameters, presets and formats")
     doctor = command("doctor", _doctor, "say what was found on this machine and what is wrong with it")
     cli_weights.add(command("weights", None, "list, check, import and remove the networks' weights"), _Parser)
@@ -341,6 +346,15 @@ def _demo(arguments: argparse.Namespace) -> int:
     for line in demo.run(Path.cwd() / arguments.folder, run_watched):
         print(line, flush=True)
     return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    with _stoppable() as stop:
+        return command_of_training.train(arguments, stop.is_set)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    return command_of_training.export(arguments)
 
 
 def _describe(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,8 @@ GRANULE = 64
 _STEPS = 10
 _STRIDE = 2
 CORRELATIONS = (2 * _STEPS + 1) ** 2
-_DIVISOR = 20.0
+#: FlowNetC and FlowNetS speak of flow in units of so many pixels, FlowNetSD in parts of a pixel, so many to each.
+DIVISOR = 20.0
 _LEVELS = (5, 4, 3, 2)
 
 
@@ -285,10 +286,10 @@ class FlowNet2(nn.Module):
     def fuse(self, a: Tensor, b: Tensor) -> Tensor:
         """The same for pictures (N, 3, H, W) of a size that `GRANULE` divides, with their common mean subtracted, / 255."""
         pair = torch.cat([a, b], 1)
-        coarse = _quadrupled(self._run(self.flownetc, pair) * _DIVISOR)
-        better = _quadrupled(self._run(self.flownets_1, _beside(pair, coarse)) * _DIVISOR)
-        large = _quadrupled(self._run(self.flownets_2, _beside(pair, better)) * _DIVISOR, "nearest")
-        small = _quadrupled(self._run(self.flownets_d, pair) / _DIVISOR, "nearest")
+        coarse = quadrupled(self._run(self.flownetc, pair) * DIVISOR)
+        better = quadrupled(self._run(self.flownets_1, beside(pair, coarse)) * DIVISOR)
+        large = quadrupled(self._run(self.flownets_2, beside(pair, better)) * DIVISOR, "nearest")
+        small = quadrupled(self._run(self.flownets_d, pair) / DIVISOR, "nearest")
         errors = [norm(a - warp(b, flow)) for flow in (small, large)]
         return self._run(self.flownetfusion, torch.cat([a, small, large, norm(small), norm(large), *errors], 1))
 
@@ -298,11 +299,11 @@ class FlowNet2(nn.Module):
         return network(x.to(next(network.parameters()).dtype))[0].float()
 
 
-def _beside(pair: Tensor, flow: Tensor) -> Tensor:
+def beside(pair: Tensor, flow: Tensor) -> Tensor:
     """What FlowNetS looks at: (N, 12, H, W)."""
     warped = warp(pair[:, 3:], flow)
-    return torch.cat([pair, warped, flow / _DIVISOR, norm(pair[:, :3] - warped)], 1)
+    return torch.cat([pair, warped, flow / DIVISOR, norm(pair[:, :3] - warped)], 1)
 
 
-def _quadrupled(flow: Tensor, mode: str = "bilinear") -> Tensor:
+def quadrupled(flow: Tensor, mode: str = "bilinear") -> Tensor:
     return F.interpolate(flow, scale_factor=4, mode=mode)
