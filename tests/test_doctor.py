@@ -137,13 +137,13 @@ def fake_torch(devices, metal):
 
 
 @pytest.mark.parametrize(
-    ("devices", "metal", "said"), [([], False, "processor only"), (["H1", "H2"], False, "H1, H2"), ([], True, "Apple GPU")]
+    ("devices", "metal", "said"), [([], False, "the processor"), (["H1", "H2"], False, "H1, H2"), ([], True, "Apple GPU")]
 )
 def test_torch(monkeypatch, devices, metal, said):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setattr(importlib, "import_module", lambda name: fake_torch(devices, metal))
     finding = doctor._torch()
-    assert finding.state == "good" and f"9.9, devices: {said}" in finding.found
+    assert finding.state == "good" and f"9.9; networks run on {said}" in finding.found
 
 
 def test_torch_that_does_not_load(monkeypatch):

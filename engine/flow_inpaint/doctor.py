@@ -195,7 +195,7 @@ def _device() -> list[Finding]:
 
 def _torch() -> Finding:
     if importlib.util.find_spec("torch") is None:
-        return Finding("torch", "good", "not installed, and nothing needs it: the processor does the work")
+        return Finding("torch", "good", "not installed: no networks, and the processor does the work")
     try:
         torch: Any = importlib.import_module("torch")
         devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
@@ -203,7 +203,7 @@ def _torch() -> Finding:
             devices.append("Apple GPU")
     except Exception as error:
         return Finding("torch", "note", f"cannot be loaded ({type(error).__name__}: {error})", _REINSTALL.format("torch"))
-    return Finding("torch", "good", f"{torch.__version__}, devices: {', '.join(devices) or 'processor only'}; jobs run on the processor")
+    return Finding("torch", "good", f"{torch.__version__}; networks run on {', '.join(devices) or 'the processor'}")
 
 
 def _weights() -> list[Finding]:
