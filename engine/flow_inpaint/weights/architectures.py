@@ -26,13 +26,16 @@ _NOT_STATED = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """`roles`: what the pipeline may use it for. `first`: its first convolution, with the shape that it has at width 1."""
+    """`roles`: what the pipeline may use it for. `first`: its first convolution, with the shape that it has at width 1; `wide`:
+    one of its widest layers, and how many channels that has then. Narrow layers never have fewer than some, and tell no width.
+    """
 
     name: str
     label: str
     roles: tuple[str, ...]
     first: str
     first_shape: Shape
+    wide: tuple[str, int]
     marks: tuple[str, ...]
     network: Callable[[float], nn.Module]
     published: Mapping[str, str]
@@ -45,6 +48,9 @@ class Architecture:
         return len(first) == len(self.first_shape) and first[1:] == self.first_shape[1:] and all(mark in shapes for mark in self.marks)
 
     def width_of(self, shapes: Mapping[str, Shape]) -> float:
+        name, channels = self.wide
+        if shapes.get(name):
+            return shapes[name][0] / channels
         return shapes[self.first][0] / self.first_shape[0]
 
 
@@ -76,6 +82,7 @@ _KNOWN = (
         ("flownet2",),
         "flownetc.conv1.0.weight",
         (64, 3, 7, 7),
+        ("flownetc.conv6.0.weight", 1024),
         ("flownetc.conv_redir.0.weight", "flownetfusion.conv0.0.weight"),
         _flownet2,
         {"flownet2_checkpoint": "flownet2"},
@@ -87,6 +94,7 @@ _KNOWN = (
         ("dfc_stage1",),
         "conv1.weight",
         (64, 33, 7, 7),
+        ("layer4.0.conv3.weight", 2048),
         ("layer4.2.conv3.weight", "layer5.conv3.weight"),
         _dfc(33, 2, "resnet50"),
         {"resnet50_stage1": "dfc_stage1"},
@@ -98,6 +106,7 @@ _KNOWN = (
         ("dfc_single",),
         "conv1.weight",
         (64, 33, 7, 7),
+        ("layer4.0.conv3.weight", 2048),
         ("layer3.22.conv3.weight", "layer5.conv1.weight"),
         _dfc(33, 2, "resnet101"),
         {"resnet101_movie": "dfc_single"},
@@ -109,6 +118,7 @@ _KNOWN = (
         ("dfc_stage2", "dfc_stage3"),
         "conv1.weight",
         (64, 66, 7, 7),
+        ("layer4.0.conv3.weight", 2048),
         ("layer4.2.conv3.weight", "layer5.conv3.weight"),
         _dfc(66, 4, "resnet50"),
         {"davis_stage2": "dfc_stage2", "davis_stage3": "dfc_stage3"},
@@ -120,6 +130,7 @@ _KNOWN = (
         ("deepfill",),
         "stage_1.down.out.0.conv.0.weight",
         (32, 5, 5, 5),
+        ("stage_1.down.out.4.conv.0.weight", 128),
         ("stage_2.CAttn.out.0.conv.0.weight",),
         _deepfill,
         {"imagenet_deepfill": "deepfill"},

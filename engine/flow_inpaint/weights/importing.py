@@ -78,7 +78,7 @@ def store(
     """
     folder = folder or user_folder()
     told = dict(name=name, role=role, architecture=architecture, width=width, licence=licence, source=source)
-    told |= dict(training=training, quality=list(quality), notes=notes)
+    told |= dict(training=training, quality=list(quality) if isinstance(quality, tuple) else quality, notes=notes)
     description = _checked(told)
     catalog = folder / f"{description['name']}.toml"
     try:
