@@ -1,0 +1,1 @@
+"""The paper's training: generated scenes whose flow is known exactly, mattes, losses."""
