@@ -23,28 +23,25 @@ def _pairs(flow: Tensor) -> Tensor:
     return flow.unflatten(1, (-1, 2))
 
 
-def _masked(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Both (N, k, H, W); what is not counted becomes 0, were it infinite."""
-    mask = (mask > 0.5).expand_as(values)
-    return torch.where(mask, values, 0.0), mask
-
-
-def _absolute(completed: Tensor, true: Tensor) -> Tensor:
-    return _pairs(completed - true).abs().sum(2)
+def _difference(completed: Tensor, true: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, k, 2, H, W), and the mask as (N, k, H, W) bool. Outside it there are zeros, whatever was there, and no gradient."""
+    difference = _pairs(completed.float() if completed.dtype in (torch.half, torch.bfloat16) else completed) - _pairs(true)
+    mask = (mask > 0.5).expand(-1, difference.shape[1], -1, -1)
+    return torch.where(mask[:, :, None], difference, 0.0), mask
 
 
 def masked_l1(completed: Tensor, true: Tensor, hole: Tensor) -> Tensor:
     """Equation 1: the mean over the missing pixels of |u - u*| + |v - v*|; 0 where nothing is missing."""
-    error, hole = _masked(_absolute(completed, true), hole)
-    return error.sum() / hole.sum().clamp(min=1)
+    difference, hole = _difference(completed, true, hole)
+    return difference.abs().sum() / hole.sum().clamp(min=1)
 
 
 def hard_l1(completed: Tensor, true: Tensor, hole: Tensor, share: float = 0.5) -> Tensor:
     """The same over the worst `share` of each sample's missing pixels only (hard flow example mining)."""
     if not 0 < share <= 1:
         raise ValueError(f"a share of {share} cannot be mined; it must be above 0 and at most 1")
-    error, hole = _masked(_absolute(completed, true), hole)
-    error, hole = error.flatten(1), hole.flatten(1)
+    difference, hole = _difference(completed, true, hole)
+    error, hole = difference.abs().sum(2).flatten(1), hole.flatten(1)
     missing = hole.sum(1, keepdim=True)
     kept = (missing * share).ceil().long()
     # What is not missing goes to the end.
@@ -96,11 +93,10 @@ def end_point_errors(completed: Tensor, true: Tensor) -> Tensor:
 
 def end_point_error(completed: Tensor, true: Tensor, counts: Tensor | None = None) -> Tensor:
     """The mean end-point error where `counts` says; 0 where it says nowhere."""
-    errors = end_point_errors(completed, true)
     if counts is None:
-        return errors.mean()
-    errors, counts = _masked(errors, counts)
-    return errors.sum() / counts.sum().clamp(min=1)
+        return end_point_errors(completed, true).mean()
+    difference, counts = _difference(completed, true, counts)
+    return difference.square().sum(2).sqrt().sum() / counts.sum().clamp(min=1)
 
 
 def hard_region(true: Tensor, *, boundary: float = BOUNDARY, around: int = AROUND) -> Tensor:
@@ -127,7 +123,8 @@ class RegionErrors:
 
 def region_errors(completed: Tensor, true: Tensor, hole: Tensor) -> RegionErrors:
     """Inside the hole: everywhere, and in its smooth and hard regions (`hard_region`) apart."""
-    errors, hole = _masked(end_point_errors(completed, true), hole)
+    difference, hole = _difference(completed, true, hole)
+    errors = difference.square().sum(2).sqrt()
     hard = hard_region(true)
     means, pixels = [], []
     for part in (hole, hole & ~hard, hole & hard):

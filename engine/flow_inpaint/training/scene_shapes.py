@@ -58,12 +58,14 @@ def draw_outlines(draws: Draws, size: tuple[int, int], thin: float, ground: Tens
     swell = 0.45 * draws.normal(_WAVES).clamp(-1.5, 1.5) / waves**1.4
     blob = torch.minimum(radius, largest / (1 + swell.abs().sum(-1)) / torch.maximum(stretch, 1 / stretch).sqrt())
     strokes, thick = _strokes(draws, kind, torch.minimum(radius * 1.15, torch.tensor(largest / 1.3)), size)
-    normals, offsets = _polygons(draws, torch.minimum(radius, torch.tensor(largest / 1.5)))
+    # Corners that are too sharp are cut off in a circle.
+    polygon = torch.minimum(1.5 * radius, torch.tensor(largest))
+    normals, offsets = _polygons(draws, polygon / 1.5)
     ends = (strokes.abs() + thick[..., None, None]).where((thick > 0)[..., None, None], 0.0).amax((-3, -2))
     reach = torch.full((*kind.shape, 2), math.inf, dtype=torch.float64)
     for some, extent in (
         ((BLOB, LACE), (blob * (1 + swell.abs().sum(-1)))[..., None] * torch.stack([stretch.sqrt(), 1 / stretch.sqrt()], -1)),
-        ((POLYGON,), (offsets.where(offsets.abs() < _NOWHERE, 0.0).abs().amax((-2, -1)) * 1.9)[..., None].expand(*kind.shape, 2)),
+        ((POLYGON,), polygon[..., None].expand(*kind.shape, 2)),
         ((FIGURE, LETTERS), ends),
     ):
         reach = torch.where(_among(kind, some)[..., None], extent, reach)
@@ -78,6 +80,7 @@ def draw_outlines(draws: Draws, size: tuple[int, int], thin: float, ground: Tens
             "phase": draws.angle(_WAVES),
             "strokes": strokes,
             "thick": thick,
+            "polygon": polygon,
             "normals": normals,
             "offsets": offsets,
             "bars": torch.stack([draws.log_between(0.09, 0.4) * h, draws.log_between(0.008, 0.03) * h + 0.5], -1),
@@ -256,7 +259,7 @@ def _polygon_edge(p: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
             away = p["offsets"][:, part, side, None, None] - (nx[:, None, None] * x + ny[:, None, None] * y)
             inside = away if inside is None else torch.minimum(inside, away)
         best = inside if best is None else torch.maximum(best, inside)
-    return best
+    return torch.minimum(best, p["polygon"][:, None, None] - torch.hypot(x, y))
 
 
 def _stroke_edge(p: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:

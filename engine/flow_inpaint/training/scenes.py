@@ -7,6 +7,7 @@ texture in its own frame, and from there into the next.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -109,9 +110,13 @@ class Clips:
 def generate(seed: int, batch: int, settings: SceneSettings = SceneSettings(), device: torch.device | str = "cpu", *, first: int = 0) -> Clips:
     """Samples `first` .. `first + batch - 1` of the endless sequence that belongs to `seed`."""
     device = torch.device(device)
+    if batch < 1:
+        raise ValueError(f"a batch of {batch} clips cannot be made")
+    seeds = [sample_seed(seed, k) for k in range(first, first + batch)]
     step = _AT_ONCE.get(device.type, batch)
     with torch.no_grad():
-        parts = [_made(seed, k, min(step, first + batch - k), settings, device) for k in range(first, first + batch, step)]
+        scene = _draw(seed, first, batch, settings)
+        parts = [_made(_part(scene, slice(k, k + step)), seeds[k : k + step], settings, device) for k in range(0, batch, step)]
         return parts[0] if len(parts) == 1 else Clips(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Clips)))
 
 
@@ -169,8 +174,16 @@ def _draw(seed: int, first: int, batch: int, settings: SceneSettings) -> _Scene:
     return _Scene(present, surfaces, outlines, motion, magnification, edge, shutter, shadow, haze, air, light, looks)
 
 
-def _made(seed: int, first: int, batch: int, settings: SceneSettings, device: torch.device) -> Clips:
-    scene = _draw(seed, first, batch, settings)
+def _part(drawn: Any, rows: slice) -> Any:
+    """Some of the samples of a scene, or of anything in it."""
+    if isinstance(drawn, Tensor):
+        return drawn[rows]
+    if isinstance(drawn, dict):
+        return {name: _part(values, rows) for name, values in drawn.items()}
+    return type(drawn)(*(_part(getattr(drawn, field.name), rows) for field in fields(drawn)))
+
+
+def _made(scene: _Scene, seeds: list[int], settings: SceneSettings, device: torch.device) -> Clips:
     # Layer by layer over all samples, so that what is drawn at once lies together.
     order = torch.nonzero(scene.present.T)[:, [1, 0]]
     places = (order[:, 0], order[:, 1])
@@ -191,7 +204,7 @@ def _made(seed: int, first: int, batch: int, settings: SceneSettings, device: to
     back = torch.cat(rows).argsort().to(device)
     frames, *truth = (torch.cat(values)[back] if len(parts) > 1 else values[0] for values in zip(*parts))
     if settings.photometry:
-        frames = develop(frames, scene.looks, [sample_seed(seed, k) ^ 1 for k in range(first, first + batch)])
+        frames = develop(frames, scene.looks, [own ^ 1 for own in seeds])
     return Clips(frames, *truth)
 
 
