@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from flow_inpaint.training.mattes import MatteBank, MatteSettings, centre_rectangle, generate
+from flow_inpaint.training.mattes import MatteBank, MatteSettings, centre_rectangle, generate, generate_mattes
 from torch import Tensor
 
 SIZE = (96, 160)
@@ -129,3 +129,15 @@ def test_a_folder_without_masks_is_named(tmp_path: Path) -> None:
 def test_impossible_areas_are_refused(area: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="cannot be made"):
         MatteSettings(area=area)
+
+
+@pytest.mark.parametrize(("kind", "stays"), [("moving", False), ("rectangle", True), ("blob", True)])
+def test_one_kind_at_a_time(kind: str, stays: bool) -> None:
+    mattes = generate_mattes(3, 4, 6, SIZE, kind)
+    assert mattes.shape == (4, 6, *SIZE) and bool(still(mattes).all()) == stays
+    assert torch.equal(generate_mattes(3, 2, 6, SIZE, kind, first=2), mattes[2:])
+
+
+def test_a_kind_that_is_none() -> None:
+    with pytest.raises(ValueError, match="kind 'star'"):
+        generate_mattes(3, 4, 6, SIZE, "star")

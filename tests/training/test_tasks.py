@@ -18,7 +18,7 @@ from flow_inpaint.training.sources import Share, open_source
 from flow_inpaint.training.tasks import Task
 from flow_inpaint.training.tasks.dfc import DFCSettings, DFCTask
 from flow_inpaint.training.tasks.flownet2 import FlowNet2Settings, FlowNet2Task
-from flow_inpaint.training.tasks.objectives import hard_regions, masked_l1, mined_l1, pyramid_epe
+from flow_inpaint.training.losses import hard_regions, masked_l1, mined_l1, pyramid_epe
 from flow_inpaint.training.trainer import Trainer
 
 CPU = torch.device("cpu")

@@ -270,6 +270,18 @@ def test_the_shares_of_generated_scenes_are_the_parts_of_a_batch(monkeypatch, on
         open_source(DataSettings(scene={"grane": 1}), 1, Share(1), CPU)
 
 
+def test_generated_scenes_are_what_the_tasks_learn_from():
+    """The real scenes and mattes, by any split into processes, and a kind of matte that is none."""
+    settings = DataSettings(size=(32, 48), frames=12)
+    whole = open_source(settings, 1, Share(2), CPU).batch(1)
+    assert whole["frames"].shape == (2, 12, 3, 32, 48) and whole["holes"].shape == (2, 12, 32, 48) and whole["holes"].any()
+    second = open_source(settings, 1, Share(1, 1, 2), CPU).batch(1)
+    for name, values in whole.items():
+        torch.testing.assert_close(second[name], values[1:])
+    with pytest.raises(BadParameter, match="data.mattes cannot be used: there are no mattes of the kind 'star'"):
+        open_source(DataSettings(size=(32, 48), mattes=("star",)), 1, Share(1), CPU).batch(0)
+
+
 # --- time, memory, numbers ---
 
 

@@ -55,7 +55,7 @@ class DataSettings:
 
     source     a name of `sources.SOURCES`, or MODULE:NAME
     size       (height, width)
-    mattes     kinds of mattes, in turn
+    mattes     kinds of mattes, in turn: moving, rectangle, blob
     one_matte  all samples of a step have the same matte
     scene      more settings for scenes, see `scenes.SceneSettings`
     """
@@ -63,7 +63,7 @@ class DataSettings:
     source: str = "scenes"
     size: tuple[int, int] = (128, 224)
     frames: int = 13
-    mattes: tuple[str, ...] = ("shapes", "rectangle")
+    mattes: tuple[str, ...] = ("moving", "rectangle")
     one_matte: bool = False
     scene: Mapping[str, Any] = field(default_factory=dict)
 

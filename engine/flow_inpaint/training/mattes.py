@@ -118,6 +118,16 @@ def generate(
     return out
 
 
+def generate_mattes(
+    seed: int, batch: int, frames: int, size: tuple[int, int], kind: str, device: torch.device | str = "cpu", *, first: int = 0
+) -> Tensor:
+    """The same, all of one kind: moving, rectangle or blob. Raises ValueError for another."""
+    if kind not in ("moving", "rectangle", "blob"):
+        raise ValueError(f"there are no mattes of the kind '{kind}', but moving, rectangle and blob")
+    nothing = dict.fromkeys(("moving", "rectangle", "blob", "object"), 0.0)
+    return generate(seed, batch, size, frames, MatteSettings(**(nothing | {kind: 1.0})), device, first=first)
+
+
 def centre_rectangle(size: tuple[int, int], frames: int) -> Tensor:
     """The paper's setting 2 in its tables: (T, H, W) bool, a quarter of the height and width, in the middle."""
     h, w = size

@@ -74,9 +74,12 @@ class SceneBatches:
         clips = self._scenes.generate(seed_of(self._seed, "scenes"), share.batch, self._look, self._device, first=first)
         count, at = (1, share.first_of_all(step)) if settings.one_matte else (share.batch, first)
         kind = settings.mattes[(step % len(settings.mattes))]
-        holes = self._mattes.generate_mattes(
-            seed_of(self._seed, "mattes"), count, settings.frames, settings.size, kind, self._device, first=at
-        )
+        try:
+            holes = self._mattes.generate_mattes(
+                seed_of(self._seed, "mattes"), count, settings.frames, settings.size, kind, self._device, first=at
+            )
+        except ValueError as error:
+            raise BadParameter(f"data.mattes cannot be used: {error}.") from error
         return {
             "key": torch.arange(first, first + share.batch, device=self._device),
             "frames": clips.frames,

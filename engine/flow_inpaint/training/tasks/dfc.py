@@ -21,7 +21,7 @@ from .. import keyed
 from ..prefill import bilinear, fill, prefilled, resize_flow, resize_hole
 from ..sources import Batch
 from . import Group, Part, Sums, choice, pictures, span
-from .objectives import hard_regions, length, masked_l1, mined_l1, totals
+from ..losses import hard_regions, length, masked_l1, mined_l1, totals
 
 STAGES = ("stage1", "stage2", "stage3")
 #: How far an estimator's errors reach out of a hole, in pixels, and how coarse they are.

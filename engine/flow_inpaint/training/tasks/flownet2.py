@@ -15,7 +15,7 @@ from .. import keyed
 from ..prefill import fill
 from ..sources import Batch
 from . import Group, Part, Sums, choice, pictures, span
-from .objectives import enlarged, length, pyramid_epe, totals
+from ..losses import enlarged, length, pyramid_epe, totals
 
 #: Part -> the sub-network that learns.
 PARTS = {"c": "flownetc", "s1": "flownets_1", "s2": "flownets_2", "sd": "flownets_d", "fusion": "flownetfusion"}
