@@ -97,10 +97,11 @@ def test_the_single_stage_serves_where_the_three_are_not(tmp_path: Path) -> None
 def test_auto_takes_light_networks_on_a_processor_and_check_says_so(tmp_path: Path) -> None:
     task = job(tmp_path)
     before = pipeline.check(task)
-    assert (before.flow, before.completion, before.fill) == ("dis", "smooth", "exemplar")
+    assert (before.flow, before.completion, before.fill, before.notes) == ("dis", "smooth", "exemplar", [])
     install("flownet2", "dfc_stage1", "deepfill")
     after = pipeline.check(task)
     assert (after.flow, after.completion, after.fill, after.device) == ("flownet2", "dfc", "exemplar", "cpu")
+    assert after.notes == ["The time and memory that networks take are not in this forecast."]
 
 
 def test_the_network_really_completes_the_flow(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     count = last - first + 1
     hole = survey.pixels / count
     notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
+    if methods.networks:
+        notes.append("The time and memory that networks take are not in this forecast.")
     height, width = source.info.height, source.info.width
     region = (survey.region[0].stop - survey.region[0].start) * (survey.region[1].stop - survey.region[1].start) if survey.region else 0
     return Forecast(
