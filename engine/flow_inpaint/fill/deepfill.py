@@ -116,11 +116,12 @@ class ContextualAttention(nn.Module):
         keys, norms = _with_neighbours(places / norms, line), _with_neighbours(norms, line)
         pieces = F.unfold(picture[None], 4, padding=1, stride=2)[0] * valid
         out = picture.new_zeros(channels, height + 2, width + 2)
-        # Two matrices of a tile's lines, and two lines more, are alive at a time.
+        # At most two matrices of a tile's lines and two lines more are alive at a time.
         count = self.tile_bytes // (2 * line * lines * line * picture.element_size()) - 2
         for first, last, scores in _fused_tiles(keys, norms, line, max(1, count)):
             pulse()
-            copied = pieces @ torch.softmax(scores * (valid * _SHARPNESS), 1).T
+            scores *= valid * _SHARPNESS
+            copied = pieces @ torch.softmax(scores, 1).T
             rows = slice(2 * first, 2 * last + 2)
             out[:, rows] += F.fold(copied[None], (2 * (last - first) + 2, width + 2), 4, stride=2)[0]
         return out[:, 1:-1, 1:-1] / 4
