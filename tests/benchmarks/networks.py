@@ -36,14 +36,15 @@ def main() -> None:
     unknown = set(known.networks) - set(NETWORKS)
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}, but {', '.join(NETWORKS)}")
-    print(f"{'network':10} {'width':>5} {'weights':>11} {'device':>14} {'s/frame':>8} {'peak MiB':>9} {'before':>7}")
+    print(f"{'network':10} {'width':>5} {'weights':>11} {'device':>14} {'s/frame':>8} {'CPU s/frame':>12} {'peak MiB':>9} {'before':>7}")
     for name in known.networks or NETWORKS:
         for width in known.widths:
             command = [sys.executable, *sys.argv, "--one", name, "--widths", str(width)]
             row = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
             kind = f"{known.device} {row['precision']}"
             print(
-                f"{name:10} {width:5} {row['weights']:11,} {kind:>14} {row['seconds']:8.3f} {row['peak']:9.0f} {row['before']:7.0f}",
+                f"{name:10} {width:5} {row['weights']:11,} {kind:>14} {row['seconds']:8.3f} {row['cpu']:12.3f}",
+                f"{row['peak']:9.0f} {row['before']:7.0f}",
                 flush=True,
             )
 
@@ -63,15 +64,16 @@ def _one(name: str, known: argparse.Namespace) -> dict[str, float | str]:
         before = torch.cuda.memory_allocated() / MIB if on_gpu else _resident()
         times = []
         for _ in range(known.repeats + 1):
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             frame()
             if on_gpu:
                 torch.cuda.synchronize()
-            times.append(time.perf_counter() - started)
+            times.append((time.perf_counter() - started, time.process_time() - cpu))
     peak = torch.cuda.max_memory_allocated() / MIB if on_gpu else _resident()
     weights = sum(parameter.numel() for parameter in network.parameters())
     precision = str(dtype).removeprefix("torch.")
-    return {"seconds": min(times[1:] or times), "peak": peak, "before": before, "weights": weights, "precision": precision}
+    seconds, cpu = min(times[1:] or times)
+    return {"seconds": seconds, "cpu": cpu, "peak": peak, "before": before, "weights": weights, "precision": precision}
 
 
 def _resident() -> float:

@@ -142,7 +142,9 @@ def attention_by_definition(f, small_mask):
 def attention_case(height, width, n=1, channels=8, scale=0.3):
     torch.manual_seed(height * 100 + width)
     small_mask = (torch.rand(n, 1, height // 2, width // 2) < 0.1).double()
-    return torch.randn(n, channels, height, width, dtype=torch.float64) * scale, small_mask
+    features = torch.randn(n, channels, height, width, dtype=torch.float64) * scale
+    features[..., height // 2 :, : width // 2] = 0
+    return features, small_mask
 
 
 @pytest.mark.parametrize("size", [(16, 24), (24, 16), (12, 12), (2, 2), (2, 12), (12, 2), (4, 6)])
@@ -151,7 +153,8 @@ def attention_case(height, width, n=1, channels=8, scale=0.3):
 def test_attention_is_its_definition(size, tile_bytes, scale):
     features, small_mask = attention_case(*size, scale=scale)
     attention = ContextualAttention(8, tile_bytes)
-    torch.testing.assert_close(attention.attend(features, small_mask), attention_by_definition(features, small_mask), rtol=1e-10, atol=1e-12)
+    expected = attention_by_definition(features, small_mask)
+    torch.testing.assert_close(attention.attend(features, small_mask), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_tiles_make_no_difference():
@@ -250,12 +253,35 @@ def test_pictures_of_a_batch_do_not_meet():
 @torch.no_grad()
 def test_small_mask_is_the_reduction_of_the_mask():
     network = seeded()
-    image, mask = inputs(64, 96)
+    image, mask = inputs(70, 101)
+    image, mask = image[..., 6:, 5:], mask[..., 6:, 5:]
+    assert not torch.equal(mask[:, :, ::8, ::8], F.max_pool2d(mask, 8))
     expected = network(image, mask, mask[:, :, ::8, ::8])
     for given in (None, mask):
         assert torch.equal(network(image, mask, given)[1], expected[1])
     assert not torch.equal(network(image, mask, torch.zeros(1, 1, 8, 12))[1], expected[1])
     assert torch.equal(network(image, mask.bool())[1], expected[1])
+
+
+@torch.no_grad()
+def test_parts_get_what_they_should():
+    network = seeded()
+    image, mask = inputs(64, 96)
+    network.stage_1.up.out[-1].conv[0].weight *= 20
+    seen = {}
+    for name in ("stage_1", "stage_1.up", "stage_2", "stage_2.down_conv_branch", "stage_2.atrous", "stage_2.CAttn", "stage_2.up"):
+
+        def note(_, given, out, name=name):
+            seen[name] = given[0].clone(), out.clone()
+
+        network.get_submodule(name).register_forward_hook(note)
+    stage1, stage2 = network(image, mask)
+    ones = torch.ones_like(mask)
+    assert torch.equal(seen["stage_1"][0], torch.cat([image, ones, mask], 1))
+    assert torch.equal(seen["stage_2"][0], torch.cat([torch.where(mask > 0, stage1, image), ones, mask], 1))
+    assert torch.equal(seen["stage_2.up"][0], torch.cat([seen["stage_2.atrous"][1], seen["stage_2.CAttn"][1]], 1))
+    assert seen["stage_2.CAttn"][0].min() == 0 > seen["stage_2.down_conv_branch"][1].min()
+    assert seen["stage_1.up"][1].abs().max() > 1 == stage1.abs().max() >= stage2.abs().max()
 
 
 @pytest.mark.parametrize(("width", "most"), [(1.0, 128), (0.5, 64), (0.25, 32), (0.01, 8)])
@@ -322,6 +348,26 @@ def test_what_the_hole_held_does_not_matter(longest):
     filled = filler(picture, unknown)
     picture[unknown] = np.nan
     np.testing.assert_array_equal(filler(picture, unknown), filled)
+
+
+def test_network_sees_blue_first_and_nothing_in_the_hole():
+    picture, unknown = scene()
+    filler = Filler(seeded())
+    given = []
+    filler.network.register_forward_hook(lambda _, seen, out: given.extend([*seen, out[1]]))
+    filled = filler(picture, unknown)
+    image, mask, result = (x[0].permute(1, 2, 0).numpy() for x in given)
+    np.testing.assert_array_equal(mask[..., 0], unknown)
+    assert (image[unknown] == 0).all()
+    np.testing.assert_allclose((image[~unknown][:, ::-1] + 1) * 127.5, picture[~unknown], atol=1e-4)
+    np.testing.assert_allclose((result[unknown][:, ::-1] + 1) * 127.5, filled[unknown], atol=1e-4)
+
+
+def test_half_precision_is_near():
+    picture, unknown = scene()
+    whole, half = Filler(seeded())(picture, unknown), Filler(seeded(), dtype=torch.bfloat16)(picture, unknown)
+    np.testing.assert_array_equal(half[~unknown], picture[~unknown])
+    assert 0 < np.abs(half - whole)[unknown].mean() < 0.1 * whole[unknown].std()
 
 
 def test_no_hole():
@@ -430,7 +476,8 @@ def test_smaller_pictures_when_smaller_steps_do_not_help():
 
 
 @pytest.mark.parametrize(
-    "error", [torch.cuda.OutOfMemoryError("x"), MemoryError(), RuntimeError("MPS backend out of memory"), RuntimeError("can't allocate memory")]
+    "error",
+    [torch.cuda.OutOfMemoryError("x"), MemoryError(), RuntimeError("MPS backend out of memory"), RuntimeError("can't allocate memory")],
 )
 def test_out_of_memory_in_the_smallest_steps(error):
     picture, unknown = scene(64, 64)

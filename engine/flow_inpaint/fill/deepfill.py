@@ -5,7 +5,7 @@ surroundings look like. Names and shapes in `DeepFill.state_dict()` are those of
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -58,7 +58,9 @@ class DeepFill(nn.Module):
     def attention(self) -> ContextualAttention:
         return self.stage_2.CAttn
 
-    def forward(self, masked_bgr: Tensor, mask: Tensor, small_mask: Tensor | None = None, *, pulse: Pulse = _silent) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, masked_bgr: Tensor, mask: Tensor, small_mask: Tensor | None = None, *, pulse: Pulse = _silent
+    ) -> tuple[Tensor, Tensor]:
         """masked_bgr (N, 3, H, W) is 0 in the hole, mask (N or 1, 1, H, W) is 1 there.
 
         small_mask (N or 1, 1, H/8, W/8) says what the attention must not copy from: by default every eighth pixel of
@@ -115,18 +117,15 @@ class ContextualAttention(nn.Module):
         keys, norms = _with_neighbours(places / norms, line), _with_neighbours(norms, line)
         pieces = F.unfold(picture[None], 4, padding=1, stride=2)[0] * valid
         out = picture.new_zeros(channels, height + 2, width + 2)
-        for first, last in self._tiles(lines, line, picture.element_size()):
+        # At most two matrices of a tile's lines and two lines more are alive at a time.
+        count = self.tile_bytes // (2 * line * lines * line * picture.element_size()) - 2
+        for first, last, scores in _fused_tiles(keys, norms, line, max(1, count)):
             pulse()
-            scores = _fused(keys, norms, line, first, last) * (valid * _SHARPNESS)
+            scores *= valid * _SHARPNESS
             copied = pieces @ torch.softmax(scores, 1).T
             rows = slice(2 * first, 2 * last + 2)
             out[:, rows] += F.fold(copied[None], (2 * (last - first) + 2, width + 2), 4, stride=2)[0]
         return out[:, 1:-1, 1:-1] / 4
-
-    def _tiles(self, lines: int, line: int, item: int) -> list[tuple[int, int]]:
-        # Two matrices of a tile's lines, and two lines more, are alive at a time.
-        count = max(1, self.tile_bytes // (2 * line * lines * line * item) - 2)
-        return [(first, min(first + count, lines)) for first in range(0, lines, count)]
 
 
 def _with_neighbours(places: Tensor, line: int) -> Tensor:
@@ -139,25 +138,36 @@ def _with_neighbours(places: Tensor, line: int) -> Tensor:
     return torch.cat([nothing, places[-line:-1], places, places[1:line], nothing])
 
 
-def _fused(keys: Tensor, norms: Tensor, line: int, first: int, last: int) -> Tensor:
-    """The scores (positions of the lines first..last-1, all L positions), summed along diagonals in both orders."""
-    total = len(keys) - 2 * line - 2
-    count = (last - first) * line + 2
-    # One position more on either side for the second sum, and a line around all for the first one.
-    asking = slice(first * line, last * line + 2 * line + 2)
-    scores = (keys[asking] * norms[asking]) @ keys[1:-1].T
-    fused = scores[:count, :total] + scores[line : line + count, line : line + total]
-    fused += scores[2 * line :, 2 * line :]
-    del scores
-    # The matrix ends here: no score comes from beyond.
-    if first == 0:
-        fused[0] = 0
-    if last * line == total:
-        fused[-1] = 0
-    twice = fused[1:-1].clone()
-    twice[:, 1:] += fused[:-2, :-1]
-    twice[:, :-1] += fused[2:, 1:]
-    return twice
+def _fused_tiles(keys: Tensor, norms: Tensor, line: int, count: int) -> Iterator[tuple[int, int, Tensor]]:
+    """(first, last, scores): those of the lines first..last-1 against all L positions, summed along diagonals in both orders.
+
+    keys and norms as `_with_neighbours` gives them, count: lines in a tile.
+    """
+    lines = (len(keys) - 2) // line - 2
+    total = lines * line
+    # A line around the tile is for the first sum, one position more at either end for the second one. So the tiles
+    # overlap: what the next one needs again is kept.
+    overlap = 2 * line + 2
+    kept = keys.new_empty(0, total + 2 * line)
+    for first in range(0, lines, count):
+        last = min(first + count, lines)
+        asking = slice(first * line + len(kept), last * line + overlap)
+        scores = torch.cat([kept, (keys[asking] * norms[asking]) @ keys[1:-1].T])
+        kept = scores[-overlap:].clone()
+        inner = (last - first) * line + 2
+        fused = scores[:inner, :total] + scores[line : line + inner, line : line + total]
+        fused += scores[2 * line :, 2 * line :]
+        del scores
+        # The matrix ends here: no score comes from beyond.
+        if first == 0:
+            fused[0] = 0
+        if last == lines:
+            fused[-1] = 0
+        twice = fused[1:-1].clone()
+        twice[:, 1:] += fused[:-2, :-1]
+        twice[:, :-1] += fused[2:, 1:]
+        del fused
+        yield first, last, twice
 
 
 class _Coarse(nn.Module):
