@@ -57,7 +57,12 @@ def completion_loss(completed: Tensor, true: Tensor, hole: Tensor, *, weight: fl
 
 
 def multi_scale_epe(
-    flows: Sequence[Tensor], true: Tensor, counts: Tensor | None = None, *, weights: Sequence[float] = LEVEL_WEIGHTS, unit: float = FLOW_UNIT
+    flows: Sequence[Tensor],
+    true: Tensor,
+    counts: Tensor | None = None,
+    *,
+    weights: Sequence[float] = LEVEL_WEIGHTS,
+    unit: float = FLOW_UNIT,
 ) -> Tensor:
     """FlowNet's loss for the flows that its levels give, finest first, against `true` (N, 2, H, W) in pixels.
 
