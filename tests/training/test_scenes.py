@@ -84,7 +84,7 @@ def test_speeds_are_those_of_footage() -> None:
 
 
 @pytest.fixture
-def smooth(monkeypatch: pytest.MonkeyPatch) -> Clips:
+def smooth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Textures without the detail that is lost between pixels."""
     paint = scene_textures.paint
 
@@ -95,16 +95,20 @@ def smooth(monkeypatch: pytest.MonkeyPatch) -> Clips:
         return picture
 
     monkeypatch.setattr(scene_textures, "paint", blurred)
-    return generate(5, 16, PLAIN)
 
 
-def test_flow_takes_every_visible_pixel_to_its_like(smooth: Clips) -> None:
-    for here, there, flow, _, hidden in both_ways(smooth):
-        error = (warped(there, flow) - here).abs().mean(1)
-        # Outlines are anti-aliased: their pixels mix two layers' colours.
-        inner = error[~hidden & ~near_steps(flow, 0.02, 3)]
-        assert inner.mean() < 0.2 and torch.quantile(inner[::3], 0.99) < 1
-        assert error[~hidden].median() < 0.1 and torch.quantile(error[~hidden][::3], 0.9) < 1
+def test_flow_takes_every_visible_pixel_to_its_like(smooth: None) -> None:
+    for here, there, flow, _, hidden in both_ways(generate(5, 16, PLAIN)):
+        error = (warped(there, flow) - here).abs().mean(1)[~hidden]
+        # What is left are the anti-aliased outlines, whose pixels mix two layers' colours.
+        assert error.median() < 0.1 and torch.quantile(error[::3], 0.9) < 1 and error.mean() < 1
+
+
+def test_without_outlines_not_one_pixel_is_astray(smooth: None) -> None:
+    settings = replace(PLAIN, layers=(1, 1), static=0, zoom=1, shake=1, perspective=1, deformation=1)
+    for here, there, flow, _, hidden in both_ways(generate(5, 12, settings)):
+        error = (warped(there, flow) - here).abs().mean(1)[~hidden]
+        assert error.mean() < 0.15 and error.max() < 4
 
 
 def test_pixel_sharp_footage_is_lost_to_sampling_only(plain: Clips) -> None:
