@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,11 @@ from flow_inpaint.training.mattes import MatteBank, MatteSettings, centre_rectan
 from torch import Tensor
 
 SIZE = (96, 160)
-ONLY = {name: replace(MatteSettings(), **{"moving": 0, "rectangle": 0, "blob": 0, "object": 0, name: 1}) for name in ("moving", "rectangle", "blob")}
+ONLY = {
+    "moving": MatteSettings(moving=1, rectangle=0, blob=0),
+    "rectangle": MatteSettings(moving=0, rectangle=1, blob=0),
+    "blob": MatteSettings(moving=0, rectangle=0, blob=1),
+}
 
 
 def made(kind: str, batch: int = 16, seed: int = 1) -> Tensor:
@@ -94,6 +97,11 @@ def test_the_same_seed_makes_the_same_mattes_in_any_batch(bank: MatteBank) -> No
 def test_kinds_are_as_common_as_they_should_be() -> None:
     share = still(generate(2, 300, (32, 48), 4, MatteSettings(moving=0.75, rectangle=0.25, blob=0))).float().mean()
     assert 0.17 < share < 0.33
+
+
+def test_a_device_is_never_waited_for(bank: MatteBank) -> None:
+    for there in (bank, bank.to("meta")):
+        assert generate(1, 12, SIZE, 4, MatteSettings(bank=there), "meta").device.type == "meta"
 
 
 # ---- objects

@@ -32,7 +32,8 @@ def warped(picture: Tensor, flow: Tensor) -> Tensor:
 def both_ways(clips: Clips) -> list[tuple[Tensor, ...]]:
     """Of each direction: pictures here and there, flow there and back, what is occluded."""
     first, last = clips.frames[:, :-1].flatten(0, 1), clips.frames[:, 1:].flatten(0, 1)
-    forward, backward, gone, new = (x.flatten(0, 1) for x in (clips.forward, clips.backward, clips.occluded_forward, clips.occluded_backward))
+    forward, backward = clips.forward.flatten(0, 1), clips.backward.flatten(0, 1)
+    gone, new = clips.occluded_forward.flatten(0, 1), clips.occluded_backward.flatten(0, 1)
     return [(first, last, forward, backward, gone), (last, first, backward, forward, new)]
 
 
@@ -82,22 +83,39 @@ def test_speeds_are_those_of_footage() -> None:
 # ---- exactness
 
 
-def test_flow_takes_every_visible_pixel_to_its_like(plain: Clips) -> None:
-    for here, there, flow, _, hidden in both_ways(plain):
+@pytest.fixture
+def smooth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textures without the detail that is lost between pixels."""
+    paint = scene_textures.paint
+
+    def blurred(*given) -> Tensor:
+        picture = paint(*given)
+        for _ in range(3):
+            picture = F.avg_pool2d(F.pad(picture, (2, 2, 2, 2), mode="reflect"), 5, 1)
+        return picture
+
+    monkeypatch.setattr(scene_textures, "paint", blurred)
+
+
+def test_flow_takes_every_visible_pixel_to_its_like(smooth: None) -> None:
+    for here, there, flow, _, hidden in both_ways(generate(5, 16, PLAIN)):
         error = (warped(there, flow) - here).abs().mean(1)[~hidden]
-        assert error.mean() < 1.5
-        assert error.median() < 0.3
-        # What is left is bilinear sampling of sharp texture, and the mixed colours of outlines.
-        assert torch.quantile(error[::5], 0.9) < 3
+        # What is left are the anti-aliased outlines, whose pixels mix two layers' colours.
+        assert error.median() < 0.1 and torch.quantile(error[::3], 0.9) < 1 and error.mean() < 1
 
 
-def test_away_from_outlines_the_likeness_is_all_but_perfect() -> None:
-    soft = replace(PLAIN, layers=(2, 4))
-    for here, there, flow, _, hidden in both_ways(generate(11, 8, soft)):
-        right = (warped(there, flow) - here).abs().mean(1)[~hidden & ~near_steps(flow)]
-        wrong = (warped(there, flow + 0.5) - here).abs().mean(1)[~hidden & ~near_steps(flow)]
-        assert torch.quantile(right[::3], 0.95) < 4
-        assert right.mean() < 0.5 * wrong.mean()
+def test_without_outlines_not_one_pixel_is_astray(smooth: None) -> None:
+    settings = replace(PLAIN, layers=(1, 1), static=0, zoom=1, shake=1, perspective=1, deformation=1)
+    for here, there, flow, _, hidden in both_ways(generate(5, 12, settings)):
+        error = (warped(there, flow) - here).abs().mean(1)[~hidden]
+        assert error.mean() < 0.15 and error.max() < 4
+
+
+def test_pixel_sharp_footage_is_lost_to_sampling_only(plain: Clips) -> None:
+    for here, there, flow, _, hidden in both_ways(plain):
+        right, beside = ((warped(there, f) - here).abs().mean(1)[~hidden] for f in (flow, flow + 0.5))
+        assert right.median() < 1.5 and torch.quantile(right[::5], 0.9) < 10
+        assert right.mean() < 0.6 * beside.mean()
 
 
 def test_flow_there_and_back_ends_where_it_began(plain: Clips) -> None:
@@ -200,6 +218,14 @@ def test_the_caller_s_random_numbers_are_left_alone() -> None:
     assert torch.equal(found, torch.rand(3))
 
 
+def test_a_device_is_never_waited_for() -> None:
+    """On the device that holds no data, nothing can be read back, and nothing can be mixed with the CPU's."""
+    bank = TextureBank(torch.zeros(3, 3, 100, 100, dtype=torch.uint8))
+    for textures in (None, bank, bank.to("meta")):
+        clips = generate(1, 12, replace(FILMED, grain=0, bank=textures), "meta")
+        assert clips.frames.device.type == clips.occluded_backward.device.type == "meta"
+
+
 # ---- what can be switched
 
 ONE = replace(BARE, photometry=True, layers=(3, 3), static=0, camera_speed=(8, 8), frames=4)
@@ -226,9 +252,10 @@ def test_what_is_shown_changes_the_motion(name: str) -> None:
 def test_blur_follows_the_motion() -> None:
     fast = replace(BARE, static=0, camera_speed=(25, 25), frames=4)
     sharp, smeared = generate(4, 6, fast), generate(4, 6, replace(fast, motion_blur=1.0))
-    down, right = ((smeared.frames.diff(dim=d).abs().mean((1, 2, 3, 4)) / sharp.frames.diff(dim=d).abs().mean((1, 2, 3, 4))) for d in (3, 4))
+    detail = [[clips.frames.diff(dim=d).abs().mean((1, 2, 3, 4)) for d in (3, 4)] for clips in (smeared, sharp)]
+    down, right = (left / had for left, had in zip(*detail))
     rightwards, downwards = sharp.forward.abs().mean((1, 3, 4)).unbind(1)
-    assert torch.where(rightwards > downwards, right < down, down < right).all()
+    assert (right < down)[rightwards > 2 * downwards].all() and (down < right)[downwards > 2 * rightwards].all()
     assert torch.minimum(right, down).min() < 0.8
 
 

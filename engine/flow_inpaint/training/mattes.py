@@ -113,8 +113,9 @@ def generate(
     for number, make in enumerate(_KINDS):
         drawn = make(draws, size, frames, settings)
         group = torch.nonzero(kind == number).flatten()
-        if len(group):
-            out[group.to(device)] = drawn(group, device)
+        # On a CPU one sample at a time stays in the cache.
+        for some in group.split(1 if device.type == "cpu" else max(len(group), 1)) if len(group) else ():
+            out[some.to(device)] = drawn(some, device)
     return out
 
 
@@ -155,7 +156,8 @@ def _shapes(draws: Draws, size: tuple[int, int], frames: int, settings: MatteSet
     phases = draws.angle(2, _WAVES)[..., None] + path(draws, pace[:, None].expand(-1, _WAVES) * (1 + draws.unit(_WAVES)), frames)[:, None]
     turned = path(draws, spin, frames) + draws.angle()[:, None]
     swell = 0.4 * draws.normal(2, _WAVES) / torch.arange(1, _WAVES + 1) ** 0.9
-    apart = torch.where(draws.happens(0.4)[:, None], draws.normal(2), 1e4) * radius[:, None]
+    paired = draws.happens(0.4)
+    apart = torch.where(paired[:, None], draws.normal(2), 1e4) * radius[:, None]
     if not moving:
         track, phases, turned = track * 0, phases[..., :1].expand_as(phases), turned[:, :1].expand_as(turned)
 
@@ -170,11 +172,9 @@ def _shapes(draws: Draws, size: tuple[int, int], frames: int, settings: MatteSet
         long = of(stretch).view(-1, 1, 1, 1)
         x, y = (x * cos + y * sin) / long, (y * cos - x * sin) * long
         out = None
-        for part in range(2):
+        for part in range(2 if paired[rows].any() else 1):
             if part:
                 dx, dy = of(apart).view(-1, 2, 1, 1, 1).unbind(1)
-                if (dx.abs() > 1e4).all():
-                    break
                 x, y = x - dx, y - dy
             angle = torch.atan2(y, x)
             waves, when = of(swell)[:, part], of(phases)[:, part]

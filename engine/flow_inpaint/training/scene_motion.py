@@ -143,7 +143,8 @@ def draw_motion(
     texel = magnification * depth / focal[:, None]
     axes = _rotation(slant[..., 0, None] + sway[..., 0, :], slant[..., 1, None] + sway[..., 1, :], upright[..., None] + spin)
     axes = axes[..., :2] * (texel[..., None] * growth.exp())[..., None, None]
-    spot = torch.cat([(seen[..., None] + shift) * (depth / focal[:, None])[..., None, None], depth[..., None, None].expand(n, count, 1, frames)], -2)
+    spot = (seen[..., None] + shift) * (depth / focal[:, None])[..., None, None]
+    spot = torch.cat([spot, depth[..., None, None].expand(n, count, 1, frames)], -2)
     # The floor hangs from its far edge.
     spot = spot + torch.where(floor, 0.42 * h, 0.0)[..., None, None] * axes[..., 1].transpose(-1, -2)
     offset = (spot - place[:, None]).transpose(-1, -2)[..., None]

@@ -72,7 +72,7 @@ def draw_outlines(draws: Draws, size: tuple[int, int], thin: float, ground: Tens
     return Outlines(
         kind,
         reach,
-        torch.stack([_among(kind, (BACKGROUND, GROUND, FENCE)), _among(kind, (BACKGROUND, FENCE)), _among(kind, (BACKGROUND, GROUND, FENCE))], -1),
+        torch.stack([_among(kind, some) for some in ((BACKGROUND, GROUND, FENCE), (BACKGROUND, FENCE), (BACKGROUND, GROUND, FENCE))], -1),
         {
             "blob": blob,
             "stretch": stretch,
@@ -83,7 +83,7 @@ def draw_outlines(draws: Draws, size: tuple[int, int], thin: float, ground: Tens
             "polygon": polygon,
             "normals": normals,
             "offsets": offsets,
-            "bars": torch.stack([draws.log_between(0.09, 0.4) * h, draws.log_between(0.008, 0.03) * h + 0.5], -1),
+            "bars": torch.stack([draws.log_between(0.09, 0.4) * h, draws.log_between(0.006, 0.02) * h + 0.5], -1),
             "crossed": draws.happens(0.4),
             "seed": draws.seeds(),
             "holes": draws.between(-0.2, 0.9),
@@ -149,10 +149,10 @@ def _figure(draws: Draws, r: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([torch.stack([a, b], -2) for a, b, _ in strokes], -3), torch.stack([width for *_, width in strokes], -1)
 
 
+#: Strokes that glyphs are made of, from x, y to x, y.
 _LETTER = torch.tensor(
-    [[[0, 0], [0, 2]], [[1, 0], [1, 2]], [[0, 0], [1, 0]], [[0, 1], [1, 1]], [[0, 2], [1, 2]], [[0, 0], [1, 2]], [[1, 0], [0, 2]], [[0, 1], [1, 2]]],
-    dtype=torch.float64,
-)
+    [(0, 0, 0, 2), (1, 0, 1, 2), (0, 0, 1, 0), (0, 1, 1, 1), (0, 2, 1, 2), (0, 0, 1, 2), (1, 0, 0, 2), (0, 1, 1, 2)], dtype=torch.float64
+).view(-1, 2, 2)
 
 
 def _letters(draws: Draws, r: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,7 +164,7 @@ def _letters(draws: Draws, r: Tensor) -> tuple[Tensor, Tensor]:
     places = (torch.arange(4) - 1.5) * 1.7
     glyphs[..., 0] += (high[..., None] * places)[..., None, None]
     fit = torch.minimum(torch.tensor(1.0), r / (high * 3.3))
-    width = (high * draws.between(0.08, 0.2) * fit).clamp(min=0.9)
+    width = (high * draws.between(0.05, 0.14) * fit).clamp(min=0.9)
     return glyphs.flatten(-4, -3) * fit[..., None, None, None], width[..., None].expand(*r.shape, _STROKES)
 
 
@@ -176,7 +176,7 @@ def _pole(draws: Draws, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     beside = torch.stack([torch.zeros_like(lean), draws.between(-0.25, 0.25) * w], -1)
     tip = _along(lean, length)[..., None, :]
     across = _along(lean + math.pi / 2, torch.ones_like(lean))[..., None, :] * beside[..., None]
-    width = draws.log_between(0.007, 0.045).mul(h).clamp(min=0.9)
+    width = draws.log_between(0.005, 0.032).mul(h).clamp(min=0.9)
     return torch.stack([across - tip, across + tip], -2), torch.stack([width, torch.where(draws.happens(0.4), 0.7 * width, 0.0)], -1)
 
 
@@ -184,7 +184,7 @@ def _branch(draws: Draws, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """A tree whose trunk leaves the picture below."""
     h, _ = size
     root = torch.stack([0.1 * h * draws.normal(), torch.full(draws.lead, 0.6 * h, dtype=torch.float64)], -1)
-    width = draws.log_between(0.012, 0.05) * h
+    width = draws.log_between(0.008, 0.032) * h
     angle, length = math.pi + 0.15 * draws.normal(), draws.between(0.5, 0.8) * h
     starts, ends = [root], [root + _along(angle, length)]
     angles, lengths, widths = [angle], [length], [width]

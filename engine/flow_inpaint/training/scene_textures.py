@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .chance import Draws, again, as_unit, fractal, scramble_cells
@@ -22,11 +23,11 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 _FEW_LEVELS = 24
 #: Hue in turns, its spread, saturation, darkest and lightest, and how common it is: earth, foliage, sky, grey, anything.
 _HUES = [
-    (0.08, 0.022, 0.30, 0.20, 0.75, 0.34),
-    (0.24, 0.035, 0.36, 0.14, 0.50, 0.23),
-    (0.58, 0.025, 0.28, 0.35, 0.85, 0.12),
-    (0.1, 0.2, 0.06, 0.12, 0.88, 0.23),
-    (0.5, 0.5, 0.55, 0.25, 0.75, 0.08),
+    (0.08, 0.022, 0.30, 0.15, 0.88, 0.34),
+    (0.24, 0.035, 0.36, 0.12, 0.62, 0.23),
+    (0.58, 0.025, 0.28, 0.35, 0.95, 0.12),
+    (0.1, 0.2, 0.06, 0.06, 0.98, 0.23),
+    (0.5, 0.5, 0.55, 0.20, 0.85, 0.08),
 ]
 
 
@@ -40,7 +41,9 @@ class TextureBank:
     images: Tensor
 
     @classmethod
-    def from_folder(cls, path: str | Path, *, size: tuple[int, int] = (288, 512), scales: tuple[float, ...] = (1.0, 0.5), limit: int = 400) -> TextureBank:
+    def from_folder(
+        cls, path: str | Path, *, size: tuple[int, int] = (288, 512), scales: tuple[float, ...] = (1.0, 0.5), limit: int = 400
+    ) -> TextureBank:
         """At most `limit` of the pictures below a folder, evenly chosen. Each one is shrunk by every scale, or as far as it
         still covers `size`, and its middle is kept. Mattes among them are left out."""
         files = sorted(f for f in Path(path).rglob("*") if f.suffix.lower() in _SUFFIXES)
@@ -104,17 +107,17 @@ def draw_surfaces(draws: Draws, height: int, bank_share: float) -> Surfaces:
         {
             "colours": colours,
             "seed": draws.seeds(),
-            "slope": draws.between(0.95, 1.5),
-            "smooth": 0.55 + 0.5 * draws.unit() + 1.5 * draws.happens(0.15) * draws.unit(),
+            "slope": draws.between(0.85, 1.3),
+            "smooth": 0.3 + 0.35 * draws.unit() + 1.5 * draws.happens(0.15) * draws.unit(),
             "stretch": 1 + 1.2 * draws.unit() * draws.happens(0.4),
             "angle": torch.where(draws.happens(0.6), 0.12 * draws.normal(), draws.angle()),
-            "contrast": draws.log_between(0.10, 0.34),
+            "contrast": draws.log_between(0.14, 0.5),
             "tint": draws.between(0.0, 0.10) * draws.sign(),
             "period": draws.log_between(4.5, 22) * scale,
             "aspect": draws.log_between(1, 7),
             "shift": torch.where(draws.happens(0.3), 0.0, torch.where(draws.happens(0.6), 0.5, draws.unit())),
             "joint": draws.between(0.5, 1.6) * scale,
-            "variety": draws.between(0.03, 0.22),
+            "variety": draws.between(0.05, 0.32),
             "checked": draws.happens(0.2).double(),
             "sharp": draws.log_between(0.8, 6),
             "second": draws.log_between(0.4, 2.5),
@@ -122,6 +125,7 @@ def draw_surfaces(draws: Draws, height: int, bank_share: float) -> Surfaces:
             "round": draws.between(0.35, 1.0),
             "gradient": 0.2 * draws.normal(2),
             "flat": draws.between(0.01, 0.05),
+            "crisp": draws.between(0.2, 1.6),
             "place": draws.unit(3),
             "flip": draws.happens(0.5),
         },
@@ -174,7 +178,9 @@ def paint(surfaces: Surfaces, size: tuple[int, int], device: torch.device, bank:
         colour = colours[:, 0] + second[:, None] * (colours[:, 1] - colours[:, 0]) + third[:, None] * (colours[:, 2] - colours[:, 0])
         drift = (p["tint"][:, None] * noise[there, 1].flatten(1)).view(-1, 1, *size) * noise.new_tensor([1.0, 0.15, -1.0]).view(1, 3, 1, 1)
         picture[there] = colour * (1 + relief + _gradient(p, size))[:, None].clamp(min=0.12) * (255 * (1 + drift))
-    return picture.clamp_(0, 255)
+    # Between pixels a texture is seen softened; a photograph of it is not.
+    edges = F.avg_pool2d(F.pad(picture, (1, 1, 1, 1), mode="reflect"), 3, 1).sub_(picture)
+    return picture.addcmul_(edges, -numbers["crisp"].view(-1, 1, 1, 1)).clamp_(0, 255)
 
 
 def _plane(p: dict[str, Tensor], size: tuple[int, int], wander: Tensor) -> tuple[Tensor, Tensor]:
@@ -216,7 +222,8 @@ def _patches(p: dict[str, Tensor], a: Tensor, b: Tensor, fine: Tensor, other: Te
 
 def _masonry(p: dict[str, Tensor], a: Tensor, b: Tensor, fine: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Bricks, planks, tiles, panes, checks: rows of oblong cells with joints."""
-    contrast, period, aspect, shift, joint, variety, checked = _each(p, "contrast", "period", "aspect", "shift", "joint", "variety", "checked")
+    contrast, variety, checked = _each(p, "contrast", "variety", "checked")
+    period, aspect, shift, joint = _each(p, "period", "aspect", "shift", "joint")
     aspect = torch.where(checked > 0, 1.0, aspect)
     row = torch.floor(b / period)
     length = period * aspect

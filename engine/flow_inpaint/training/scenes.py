@@ -107,7 +107,9 @@ class Clips:
     occluded_backward: Tensor
 
 
-def generate(seed: int, batch: int, settings: SceneSettings = SceneSettings(), device: torch.device | str = "cpu", *, first: int = 0) -> Clips:
+def generate(
+    seed: int, batch: int, settings: SceneSettings = SceneSettings(), device: torch.device | str = "cpu", *, first: int = 0
+) -> Clips:
     """Samples `first` .. `first + batch - 1` of the endless sequence that belongs to `seed`."""
     device = torch.device(device)
     if batch < 1:
@@ -150,9 +152,9 @@ def _draw(seed: int, first: int, batch: int, settings: SceneSettings) -> _Scene:
     ground = scene.happens(s.ground)
     surfaces = scene_textures.draw_surfaces(surface, s.size[0], s.bank_share if s.bank else 0.0)
     outlines = scene_shapes.draw_outlines(outline, s.size, s.thin, ground)
-    magnification = layer_motion.log_between(0.85, 2.0)
+    magnification = layer_motion.log_between(0.8, 1.6)
     # The background shows its texture about as it is, a floor is seen from the side.
-    magnification[:, 0] = 1.15
+    magnification[:, 0] = 1.0
     magnification[:, 1:2] = torch.where(ground[:, None], 1.5, magnification[:, 1:2])
     motion = scene_motion.draw_motion(
         camera, layer_motion, s.size, s.frames, camera_speed=s.camera_speed, object_speed=s.object_speed, static=s.static, shake=s.shake,
@@ -167,7 +169,7 @@ def _draw(seed: int, first: int, batch: int, settings: SceneSettings) -> _Scene:
     )  # fmt: skip
     present = torch.arange(most) < count[:, None]
     # Far things pale in the air; one light falls on all of them.
-    haze = (scene.happens(0.45) * scene.between(0.05, 0.5))[:, None] * motion.depth**3
+    haze = (scene.happens(0.45) * scene.between(0.05, 0.4))[:, None] * motion.depth**3
     air = scene_textures.hsv(0.57 + 0.05 * scene.normal(), scene.between(0.02, 0.2), scene.between(0.55, 0.9))
     warm = 0.07 * scene.normal()[:, None] * torch.tensor([1.0, 0.1, -1.0])
     light = (warm + 0.22 * scene.normal()[:, None]).exp()
@@ -236,19 +238,9 @@ def _rendered(
         window = (which, slice(None), slice(None), slice(top, bottom), slice(left, right))
         wanted = torch.nonzero((order[:, 1] == layer) & torch.isin(order[:, 0], rows)).flatten()
         texture = textures[wanted[0] : wanted[-1] + 1] if int(wanted[-1] - wanted[0]) == len(wanted) - 1 else textures[wanted.to(device)]
-        u, v = projected(x[left:right], y[top:bottom], inverse[which, :, layer].movedim(-1, 0)[..., None, None])
-        after, before = (u, v), (u, v)
+        flat = projected(x[left:right], y[top:bottom], inverse[which, :, layer].movedim(-1, 0)[..., None, None])
         bending = scene.motion.bends[rows[members], layer, 0, :, 3].any(-1)
-        if bending.any():
-            # Points of the bent layer's flat texture, and where they would lie in the neighbouring frames before the camera.
-            some = slice(None) if bending.all() else torch.nonzero(bending).flatten().to(device)
-            waves = bends[which, layer][some].permute(2, 3, 0, 1)[..., None, None]
-            bu, bv = bent(u[some], v[some], waves)
-            neighbours = []
-            for shifted in (torch.cat([waves[:, :, :, 1:], waves[:, :, :, -1:]], 3), torch.cat([waves[:, :, :, :1], waves[:, :, :, :-1]], 3)):
-                neighbours.append(bent(bu, bv, shifted, back=True))
-            after, before = (_with(base, some, found) for base, found in zip(((u, v), (u, v)), neighbours))
-            u, v = _with((u, v), some, (bu, bv))
+        (u, v), after, before = _bent_layer(flat, bends[which, layer], bending) if bending.any() else (flat, flat, flat)
         limits = _limits(scene.outlines, rows[members], layer, settings.size, device)
         rates = [_rate(c) * shutter[which].view(-1, 1, 1, 1) for c in (u, v)] if moments > 1 else None
         parts = [pictures[which, k, :, :, top:bottom, left:right] for k in range(moments)]
@@ -277,6 +269,18 @@ def _rendered(
                 held[target] = torch.where(mask, found[c], held[target]) if layer else found[c]
     frames = pictures[:, 0] if moments == 1 else pictures.mean(1)
     return (frames.transpose(1, 2).contiguous(), *_truth(front, later, earlier, maps, x, y))
+
+
+def _bent_layer(flat: tuple[Tensor, Tensor], bends: Tensor, bending: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """What lies at places (n, T, y, x) of layers as the camera sees them: the places on their texture, and where the camera
+    would see these in the next frame and in the frame before, for the samples that are `bending`."""
+    some = slice(None) if bending.all() else torch.nonzero(bending).flatten().to(bends.device)
+    waves = bends[some].permute(2, 3, 0, 1)[..., None, None]
+    after = torch.cat([waves[:, :, :, 1:], waves[:, :, :, -1:]], 3)
+    before = torch.cat([waves[:, :, :, :1], waves[:, :, :, :-1]], 3)
+    texture = bent(flat[0][some], flat[1][some], waves)
+    found = texture, bent(*texture, after, back=True), bent(*texture, before, back=True)
+    return [_with(flat, some, points) for points in found]
 
 
 def _with(base: tuple[Tensor, Tensor], some: slice | Tensor, found: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -340,8 +344,9 @@ def _truth(front: Tensor, later: Tensor, earlier: Tensor, maps: Tensor, x: Tenso
     table = maps.reshape(-1, 9)
     flows, hidden = [], []
     for held, here, there in ((later, slice(0, -1), slice(1, None)), (earlier, slice(1, None), slice(0, -1))):
-        index = base[:, there] + front[:, here]
-        px, py = projected(held[:, 0, here], held[:, 1, here], [table[:, k].contiguous()[index] for k in range(9)])
+        index = (base[:, there] + front[:, here]).flatten()
+        own = [table[:, k].contiguous().index_select(0, index).view(n, t - 1, *front.shape[2:]) for k in range(9)]
+        px, py = projected(held[:, 0, here], held[:, 1, here], own)
         hidden.append(_hidden(front[:, here], front[:, there], px, py))
         flows.append(torch.stack([px - x, py - y], 2))
     return *flows, *hidden
