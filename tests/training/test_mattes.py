@@ -146,6 +146,15 @@ def test_one_kind_at_a_time(kind: str, stays: bool) -> None:
     assert torch.equal(generate_mattes(3, 2, 6, SIZE, kind, first=2), mattes[2:])
 
 
+def test_objects_are_a_kind_where_there_is_a_bank(bank: MatteBank) -> None:
+    mattes = generate_mattes(3, 4, 6, SIZE, "object", bank=bank)
+    only = MatteSettings(moving=0, rectangle=0, blob=0, object=1, bank=bank)
+    assert torch.equal(mattes, generate(3, 4, SIZE, 6, only)) and mattes.flatten(1).any(1).all()
+    assert torch.equal(generate_mattes(3, 4, 6, SIZE, "blob", bank=bank), generate_mattes(3, 4, 6, SIZE, "blob"))
+    with pytest.raises(ValueError, match="kind 'object', but moving, rectangle and blob"):
+        generate_mattes(3, 4, 6, SIZE, "object")
+
+
 def test_a_kind_that_is_none() -> None:
     with pytest.raises(ValueError, match="kind 'star'"):
         generate_mattes(3, 4, 6, SIZE, "star")

@@ -66,6 +66,15 @@ def test_clips_have_the_promised_shapes_and_ranges() -> None:
         assert hidden.shape == (3, 5, *SIZE) and hidden.dtype == torch.bool
 
 
+def test_highlights_keep_their_detail(plain: Clips) -> None:
+    """Even under the brightest light, and with nothing to cut it off afterwards."""
+    bright = generate(101, 16, replace(PLAIN, frames=2)).frames
+    for frames in (plain.frames, bright):
+        assert frames.min() >= 0 and frames.max() <= 255
+    assert (bright >= 253).float().mean((1, 2, 3, 4)).max() < 0.1
+    assert (bright > 200).any()
+
+
 def test_frames_are_pictures_and_not_grey_cards(plain: Clips) -> None:
     deviation = plain.frames.std((1, 2, 3, 4))
     assert plain.frames.mean() > 50 and plain.frames.mean() < 170

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from .prefill import bilinear
 
-#: Of the flows at a quarter, an eighth and so on, as FlowNet2's authors weigh them; and of a fusion network's, from full size on.
-PYRAMID = (0.32, 0.08, 0.02, 0.01, 0.005)
+#: Of the flows at a quarter, an eighth and so on; and of a fusion network's, from full size on. FlowNet's authors weigh the finest
+#: with 0.005, then 0.01, 0.02, 0.08 and 0.32, but sum over each level's pixels, of which the next has a quarter. For means that is this,
+#: but for a common factor.
+PYRAMID = (0.32, 0.16, 0.08, 0.08, 0.08)
 #: A flow that changes by more than so many pixels, within so many pixels, is hard to guess.
 _JUMP, _NEAR = 1.0, 9
 

@@ -120,13 +120,22 @@ def generate(
 
 
 def generate_mattes(
-    seed: int, batch: int, frames: int, size: tuple[int, int], kind: str, device: torch.device | str = "cpu", *, first: int = 0
+    seed: int,
+    batch: int,
+    frames: int,
+    size: tuple[int, int],
+    kind: str,
+    device: torch.device | str = "cpu",
+    *,
+    first: int = 0,
+    bank: MatteBank | None = None,
 ) -> Tensor:
-    """The same, all of one kind: moving, rectangle or blob. Raises ValueError for another."""
-    if kind not in ("moving", "rectangle", "blob"):
-        raise ValueError(f"there are no mattes of the kind '{kind}', but moving, rectangle and blob")
+    """The same, all of one kind: moving, rectangle, blob, or with a bank, object. Raises ValueError for another."""
+    kinds = ["moving", "rectangle", "blob"] + ["object"] * (bank is not None)
+    if kind not in kinds:
+        raise ValueError(f"there are no mattes of the kind '{kind}', but {', '.join(kinds[:-1])} and {kinds[-1]}")
     nothing = dict.fromkeys(("moving", "rectangle", "blob", "object"), 0.0)
-    return generate(seed, batch, size, frames, MatteSettings(**(nothing | {kind: 1.0})), device, first=first)
+    return generate(seed, batch, size, frames, MatteSettings(**(nothing | {kind: 1.0}), bank=bank), device, first=first)
 
 
 def centre_rectangle(size: tuple[int, int], frames: int) -> Tensor:

@@ -27,6 +27,8 @@ _AT_ONCE = {"cpu": 1}
 #: Moments within an exposure, for each this many picture lines; odd, so that one of them is the frame's own.
 _LINES_PER_MOMENT, _FEWEST_MOMENTS = 48, 5
 _SCENE_DRAWS = 32
+#: Above this level, light is held back.
+_SHOULDER = 185.0
 _PROBABILITIES = (
     "static", "shake", "zoom", "perspective", "ground", "moving", "thin", "deformation",
     "motion_blur", "grain", "exposure", "colour_drift", "softness", "compression", "vignette", "shadow", "bank_share",
@@ -196,6 +198,7 @@ def _made(scene: _Scene, seeds: list[int], settings: SceneSettings, device: torc
     textures[:, :3] *= (1 + scene_shapes.rounding(outlines, textures[:, 3], device))[:, None]
     share, air = scene.haze[places].float().to(device).view(-1, 1, 1, 1), scene.air[order[:, 0]].float().to(device)[..., None, None]
     textures[:, :3].mul_(scene.light[order[:, 0]].float().to(device)[..., None, None]).lerp_(air * 255, share)
+    _hold_highlights(textures[:, :3])
     still, blurred = (torch.nonzero(which).flatten() for which in (scene.shutter == 0, scene.shutter > 0))
     moments = max(_FEWEST_MOMENTS, settings.size[0] // _LINES_PER_MOMENT) | 1
     parts, rows = [], []
@@ -208,6 +211,13 @@ def _made(scene: _Scene, seeds: list[int], settings: SceneSettings, device: torc
     if settings.photometry:
         frames = develop(frames, scene.looks, [own ^ 1 for own in seeds])
     return Clips(frames, *truth)
+
+
+def _hold_highlights(textures: Tensor) -> None:
+    """Bends what is too bright towards white, in place, as cameras do: detail is left in it, and nothing exceeds 255."""
+    room = 255 - _SHOULDER
+    over = (textures - _SHOULDER).clamp_(min=0)
+    textures.sub_(over).add_((over * (-1 / room)).expm1_(), alpha=-room)
 
 
 def _rendered(
