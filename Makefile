@@ -75,9 +75,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt engine/flow_inpaint/__init__.
 	    "$$python" -m venv $(VENV)
 	fi
 	rm -f $@
-	$(VENV)/bin/python $(PIP) install --constraint constraints.txt setuptools --editable '.[test]'
+	$(VENV)/bin/python $(PIP) install --constraint constraints.txt setuptools --editable .
 	echo "$(CURDIR)" >$@
 	echo "Ready: $(VENV)/bin/flow-inpaint"
+
+# The tests want PyTorch too, which the engine does without.
+$(VENV)/.with_tests: $(VENV)/.installed
+	@echo "Adding PyTorch and what the tests need"
+	$(VENV)/bin/python $(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@
 
 # ---- Blenders as Python modules
 
@@ -123,10 +129,10 @@ blender-%: .blender/bpy-%/.installed
 
 # ---- tests and demo
 
-test: setup blender
+test: $(VENV)/.with_tests blender
 	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(BLENDERS))" $(VENV)/bin/python -m pytest $(ARGS)
 
-test-all: setup $(call blender_stamps,$(ALL_BLENDERS))
+test-all: $(VENV)/.with_tests $(call blender_stamps,$(ALL_BLENDERS))
 	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(ALL_BLENDERS))" $(VENV)/bin/python -m pytest $(ARGS)
 	tests/blender/real_blender.sh
 

@@ -1,6 +1,6 @@
 """Seconds and peak memory a frame of each network, each measurement in a process of its own.
 
-    python tests/benchmarks/networks.py [flownet2 dfc deepfill] [--device cpu|cuda] [--half] [--widths 1 0.5 0.25] [--size 854 480]
+    python tests/benchmarks/networks.py [flownet2 flownetc correlation dfc deepfill] [--device cpu|cuda] [--half] [--widths 1 0.5 0.25] [--size 854 480]
 
 Weights are random. On the CPU the memory is that of the whole process, libraries and weights included (`before`
 says how much of it was there before the first frame); on a GPU it is what was allocated on the card.
@@ -104,6 +104,28 @@ def _flownet2(width: float, size: tuple[int, int], device, dtype):
     return network, lambda: network(first, second)
 
 
+def _flownetc(width: float, size: tuple[int, int], device, dtype):
+    """The first part of FlowNet2, on a picture of whole granules."""
+    import torch
+    from flow_inpaint.flow.flownet2 import GRANULE, FlowNetC
+
+    across, down = (-(-side // GRANULE) * GRANULE for side in size)
+    network = FlowNetC(width).eval().to(device, dtype, memory_format=torch.channels_last)
+    pair = torch.randn(1, 6, down, across, device=device, dtype=dtype)
+    return network, lambda: network(pair)
+
+
+def _correlation(width: float, size: tuple[int, int], device, dtype):
+    """What of FlowNetC is matching its features."""
+    import torch
+    from flow_inpaint.flow.flownet2 import GRANULE, FlowNetC, correlation
+
+    network = FlowNetC(width).conv3
+    across, down = (-(-side // GRANULE) * GRANULE // 8 for side in size)
+    features = torch.randn(1, network[0].out_channels, down, across, device=device, dtype=dtype)
+    return network, lambda: correlation(features, features)
+
+
 def _dfc(width: float, size: tuple[int, int], device, dtype):
     """All three stages without a crop; the first one runs once for each direction."""
     import torch
@@ -125,6 +147,8 @@ def _dfc(width: float, size: tuple[int, int], device, dtype):
 #: Name -> factory(width, (across, down), device, dtype) of a network and one frame of it. A new network is one line here.
 NETWORKS: dict[str, Callable[..., tuple[object, Frame]]] = {
     "flownet2": _flownet2,
+    "flownetc": _flownetc,
+    "correlation": _correlation,
     "dfc": _dfc,
     "deepfill": _deepfill,
 }
