@@ -108,6 +108,12 @@ def test_correlation_can_be_learned_through() -> None:
     assert torch.autograd.gradcheck(correlation, (a, b), fast_mode=True)
 
 
+def test_equal_pictures_leave_the_gradient_finite() -> None:
+    x = torch.zeros(1, 3, 4, 4, requires_grad=True)
+    norm(x).sum().backward()
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
 def test_warp_reads_where_the_flow_points_and_continues_the_border() -> None:
     image = torch.arange(20.0).view(1, 1, 4, 5)
     assert torch.equal(warp(image, torch.zeros(1, 2, 4, 5)), image)

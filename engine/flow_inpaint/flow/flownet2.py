@@ -92,20 +92,30 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def norm(x: Tensor) -> Tensor:
-    """Length over the channels: (N, C, H, W) to (N, 1, H, W)."""
-    return torch.sqrt(torch.sum(x.float() ** 2, 1, keepdim=True))
+    """Length over the channels: (N, C, H, W) to (N, 1, H, W). Its gradient at 0 is 0."""
+    return torch.linalg.vector_norm(x.float(), dim=1, keepdim=True)
 
 
-class _Decoder(nn.Module):
-    """From 1/64 of the size to 1/4, a flow at each level from the features and the flow below it.
+class _Pyramid(nn.Module):
+    """What the flow networks share: down from 1/8 of the size to 1/64, and up again to 1/4, with a flow at each level.
 
     `intermediate`: FlowNetSD's convolution before each head. `bias`: of the layers that double the flow.
     """
 
-    def _add_decoder(self, width: float, skips: dict[int, int], *, bias: bool, intermediate: bool) -> None:
+    def _add_trunk(self, width: float) -> None:
+        c256, c512, c1024 = (_scaled(c, width) for c in (256, 512, 1024))
+        self.conv4 = _conv(c256, c512, 3, 2)
+        self.conv4_1 = _conv(c512, c512)
+        self.conv5 = _conv(c512, c512, 3, 2)
+        self.conv5_1 = _conv(c512, c512)
+        self.conv6 = _conv(c512, c1024, 3, 2)
+        self.conv6_1 = _conv(c1024, c1024)
+
+    def _add_decoder(self, width: float, *, bias: bool, intermediate: bool) -> None:
         def scaled(channels: int) -> int:
             return _scaled(channels, width)
 
+        skips = {5: scaled(512), 4: scaled(512), 3: scaled(256), 2: scaled(128)}
         ups = {5: scaled(512), 4: scaled(256), 3: scaled(128), 2: scaled(64)}
         joined = {level: skips[level] + ups[level] + 2 for level in _LEVELS}
         bottom = scaled(1024)
@@ -121,10 +131,13 @@ class _Decoder(nn.Module):
             setattr(self, f"upsampled_flow{level + 1}_to_{level}", _doubling(bias))
         self._intermediate = intermediate
 
-    def _decode(self, skips: dict[int, Tensor], bottom: Tensor) -> list[Tensor]:
-        """Flows of levels 2 to 6, finest first."""
-        flows = [self.predict_flow6(bottom)]
-        features = bottom
+    def _flows(self, c2: Tensor, c3: Tensor) -> list[Tensor]:
+        """Flows of levels 2 to 6, finest first, from the features at a quarter and an eighth of the size."""
+        c4 = self.conv4_1(self.conv4(c3))
+        c5 = self.conv5_1(self.conv5(c4))
+        skips = {5: c5, 4: c4, 3: c3, 2: c2}
+        features = self.conv6_1(self.conv6(c5))
+        flows = [self.predict_flow6(features)]
         for level in _LEVELS:
             larger = getattr(self, f"upsampled_flow{level + 1}_to_{level}")(flows[0])
             features = torch.cat([skips[level], getattr(self, f"deconv{level}")(features), larger], 1)
@@ -133,25 +146,20 @@ class _Decoder(nn.Module):
         return flows
 
 
-class FlowNetC(_Decoder):
+class FlowNetC(_Pyramid):
     """Matches features of two pictures explicitly. (N, 6, H, W) to flows at 1/4..1/64 of the size, in units of 20 pixels."""
 
     def __init__(self, width: float = 1.0):
         super().__init__()
-        c64, c128, c256, c512, c1024 = (_scaled(c, width) for c in (64, 128, 256, 512, 1024))
+        c64, c128, c256 = (_scaled(c, width) for c in (64, 128, 256))
         redirected = _scaled(32, width)
         self.conv1 = _conv(3, c64, 7, 2)
         self.conv2 = _conv(c64, c128, 5, 2)
         self.conv3 = _conv(c128, c256, 5, 2)
         self.conv_redir = _conv(c256, redirected, 1)
         self.conv3_1 = _conv(redirected + CORRELATIONS, c256)
-        self.conv4 = _conv(c256, c512, 3, 2)
-        self.conv4_1 = _conv(c512, c512)
-        self.conv5 = _conv(c512, c512, 3, 2)
-        self.conv5_1 = _conv(c512, c512)
-        self.conv6 = _conv(c512, c1024, 3, 2)
-        self.conv6_1 = _conv(c1024, c1024)
-        self._add_decoder(width, {5: c512, 4: c512, 3: c256, 2: c128}, bias=True, intermediate=False)
+        self._add_trunk(width)
+        self._add_decoder(width, bias=True, intermediate=False)
 
     def forward(self, pair: Tensor) -> list[Tensor]:
         n = len(pair)
@@ -159,43 +167,34 @@ class FlowNetC(_Decoder):
         a, b = self.conv3(half).split(n)
         matches = F.leaky_relu(correlation(a, b), 0.1)
         c3 = self.conv3_1(torch.cat([self.conv_redir(a), matches], 1))
-        c4 = self.conv4_1(self.conv4(c3))
-        c5 = self.conv5_1(self.conv5(c4))
-        return self._decode({5: c5, 4: c4, 3: c3, 2: half[:n]}, self.conv6_1(self.conv6(c5)))
+        return self._flows(half[:n], c3)
 
 
-class FlowNetS(_Decoder):
+class FlowNetS(_Pyramid):
     """Corrects a flow. (N, 12, H, W): two pictures, the second one warped, the flow / 20, the brightness error."""
 
     def __init__(self, width: float = 1.0):
         super().__init__()
-        c64, c128, c256, c512, c1024 = (_scaled(c, width) for c in (64, 128, 256, 512, 1024))
+        c64, c128, c256 = (_scaled(c, width) for c in (64, 128, 256))
         self.conv1 = _conv(12, c64, 7, 2)
         self.conv2 = _conv(c64, c128, 5, 2)
         self.conv3 = _conv(c128, c256, 5, 2)
         self.conv3_1 = _conv(c256, c256)
-        self.conv4 = _conv(c256, c512, 3, 2)
-        self.conv4_1 = _conv(c512, c512)
-        self.conv5 = _conv(c512, c512, 3, 2)
-        self.conv5_1 = _conv(c512, c512)
-        self.conv6 = _conv(c512, c1024, 3, 2)
-        self.conv6_1 = _conv(c1024, c1024)
-        self._add_decoder(width, {5: c512, 4: c512, 3: c256, 2: c128}, bias=False, intermediate=False)
+        self._add_trunk(width)
+        self._add_decoder(width, bias=False, intermediate=False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         c2 = self.conv2(self.conv1(x))
         c3 = self.conv3_1(self.conv3(c2))
-        c4 = self.conv4_1(self.conv4(c3))
-        c5 = self.conv5_1(self.conv5(c4))
-        return self._decode({5: c5, 4: c4, 3: c3, 2: c2}, self.conv6_1(self.conv6(c5)))
+        return self._flows(c2, c3)
 
 
-class FlowNetSD(_Decoder):
+class FlowNetSD(_Pyramid):
     """Small displacements. (N, 6, H, W) to flows at 1/4..1/64 of the size, in units of 1/20 pixel."""
 
     def __init__(self, width: float = 1.0):
         super().__init__()
-        c64, c128, c256, c512, c1024 = (_scaled(c, width) for c in (64, 128, 256, 512, 1024))
+        c64, c128, c256 = (_scaled(c, width) for c in (64, 128, 256))
         self.conv0 = _conv(6, c64)
         self.conv1 = _conv(c64, c64, 3, 2)
         self.conv1_1 = _conv(c64, c128)
@@ -203,20 +202,13 @@ class FlowNetSD(_Decoder):
         self.conv2_1 = _conv(c128, c128)
         self.conv3 = _conv(c128, c256, 3, 2)
         self.conv3_1 = _conv(c256, c256)
-        self.conv4 = _conv(c256, c512, 3, 2)
-        self.conv4_1 = _conv(c512, c512)
-        self.conv5 = _conv(c512, c512, 3, 2)
-        self.conv5_1 = _conv(c512, c512)
-        self.conv6 = _conv(c512, c1024, 3, 2)
-        self.conv6_1 = _conv(c1024, c1024)
-        self._add_decoder(width, {5: c512, 4: c512, 3: c256, 2: c128}, bias=True, intermediate=True)
+        self._add_trunk(width)
+        self._add_decoder(width, bias=True, intermediate=True)
 
     def forward(self, pair: Tensor) -> list[Tensor]:
         c2 = self.conv2_1(self.conv2(self.conv1_1(self.conv1(self.conv0(pair)))))
         c3 = self.conv3_1(self.conv3(c2))
-        c4 = self.conv4_1(self.conv4(c3))
-        c5 = self.conv5_1(self.conv5(c4))
-        return self._decode({5: c5, 4: c4, 3: c3, 2: c2}, self.conv6_1(self.conv6(c5)))
+        return self._flows(c2, c3)
 
 
 class FlowNetFusion(nn.Module):
