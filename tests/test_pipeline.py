@@ -206,7 +206,7 @@ def test_what_no_frame_shows_is_invented_once_for_all_frames(tmp_path: Path, fil
         assert np.abs(picture[hole].mean(0) - [250, 20, 30]).max() > 40
 
 
-def test_one_picture_is_invented_and_carried_with_the_ends_of_the_shot_for_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_picture_is_invented_from_the_ends_of_the_shot_and_carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def fill(picture: np.ndarray, unknown: np.ndarray, others: list, pulse: Any) -> np.ndarray:
@@ -232,7 +232,8 @@ def test_nothing_masked_is_the_source_itself_and_said(tmp_path: Path, work_place
     said: list[tuple[str, str]] = []
     result = pipeline.run(clip.job(), on_message=lambda *message: said.append(message))
     assert result.identity and result.masked == result.unseen == 0
-    assert said == [("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")]
+    sentence = "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold."
+    assert said == [("warning", sentence)]
     for name, frame in zip(result.files, clip.frames, strict=True):
         np.testing.assert_array_equal(read(clip.out / name), frame)
 
