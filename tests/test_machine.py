@@ -26,7 +26,12 @@ METHODS = {
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Weights]:
     """Which weights there are; filled by the test."""
     found: dict[str, Weights] = {}
-    monkeypatch.setattr(room.weights, "find", found.get)
+
+    def find(role: str, widest: float) -> Weights | None:
+        fitting = [one for name, one in found.items() if name.partition(" ")[0] == role and one.width <= widest]
+        return max(fitting, key=lambda one: one.width, default=None)
+
+    monkeypatch.setattr(room.weights, "find", find)
     return found
 
 
@@ -41,7 +46,7 @@ def no_card(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def automatic(**settings: str) -> str:
-    return choose("flow", METHODS, "auto", Machine(**settings))[0]
+    return choose("flow", METHODS, "auto", Machine(**settings)).name
 
 
 def test_without_weights_auto_is_what_needs_none(installed: dict, card: None) -> None:
@@ -61,10 +66,35 @@ def test_a_processor_gets_only_light_networks(installed: dict, no_card: None) ->
     assert automatic() == "network"
 
 
+def test_a_processor_gets_the_light_weights_when_heavier_ones_are_installed_too(installed: dict, no_card: None) -> None:
+    installed["big"], installed["big too"] = Weights(1.0), Weights(0.25)
+    chosen = choose("flow", METHODS, "auto", Machine())
+    assert chosen.name == "network" and chosen.machine.weights_of("big") == Weights(0.25)
+    named = choose("flow", METHODS, "network", Machine())
+    assert named.machine.weights_of("big") == Weights(1.0), "who asks for it gets the best"
+
+
+def test_a_card_gets_the_best_weights(installed: dict, card: None) -> None:
+    installed["big"], installed["big too"] = Weights(0.25), Weights(1.0)
+    assert choose("flow", METHODS, "auto", Machine()).machine.weights_of("big") == Weights(1.0)
+    assert choose("flow", METHODS, "auto", Machine("cpu")).machine.weights_of("big") == Weights(0.25)
+
+
+def test_what_is_made_gets_what_was_said_and_only_light_weights(installed: dict, no_card: None) -> None:
+    """Heavy weights for one more role of a method that is light enough without it are passed over too."""
+    installed["small"], installed["big"] = Weights(0.25), Weights(1.0)
+    said: list[str] = []
+    methods = {"network": Method(lambda machine: machine, ("small",))}
+    machine = choose("flow", methods, "auto", Machine(say=lambda level, text: said.append(text))).make()
+    assert machine.weights_of("big") is None and machine.limit.startswith(" of at most width 0.25")
+    machine.say("info", "heard")
+    assert said == ["heard"]
+
+
 def test_a_name_is_obeyed_whatever_the_machine(installed: dict, no_card: None) -> None:
     installed["big"] = Weights(1.0)
-    assert choose("flow", METHODS, "network", Machine())[0] == "network"
-    assert choose("flow", METHODS, "plain", Machine())[0] == "plain"
+    assert choose("flow", METHODS, "network", Machine()).make() == "network"
+    assert choose("flow", METHODS, "plain", Machine()).make() == "plain"
 
 
 def test_a_network_without_weights_is_refused_with_what_to_do(installed: dict, no_card: None) -> None:

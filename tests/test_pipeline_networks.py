@@ -104,6 +104,15 @@ def test_auto_takes_light_networks_on_a_processor_and_check_says_so(tmp_path: Pa
     assert after.notes == ["The time and memory that networks take are not in this forecast."]
 
 
+def test_auto_on_a_processor_goes_without_heavy_stages(tmp_path: Path) -> None:
+    install("dfc_stage1")
+    install("dfc_stage2", width=0.3)
+    result, said = run(job(tmp_path))
+    assert result.completion == "dfc"
+    without = "Flow completion goes without dfc_stage2: there are no weights for it of at most width 0.25, which a processor can bear."
+    assert ("info", without) in said
+
+
 def test_the_network_really_completes_the_flow(tmp_path: Path) -> None:
     """With a network that answers a steady motion, the hole is filled from where that motion leads."""
     with pytest.MonkeyPatch.context() as patch:

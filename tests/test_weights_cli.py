@@ -108,10 +108,16 @@ def test_one_more_folder_goes_before_all_others(capsys, monkeypatch, tmp_path: P
     assert "which is no folder" in said(capsys, "list", code=2)
 
 
-def test_the_wider_set_is_the_better_one() -> None:
-    stored("deepfill", "a-narrow")
-    stored("deepfill", "b-wide", width=0.25)
-    assert weights.find("deepfill").name == "b-wide"
+def test_the_list_says_what_auto_takes_on_a_processor(capsys) -> None:
+    stored("deepfill", "heavy", width=0.5)
+    assert "(in use, but not by auto on a processor)" in said(capsys, "list")
+    stored("deepfill", "light")
+    stored("deepfill", "lighter", width=0.0625)
+    text = said(capsys, "list")
+    for fact in ("(in use, but not by auto on a processor)", "(in use by auto on a processor, else heavy is)", "(not in use: heavy is)"):
+        assert text.count(fact) == 1
+    found = {one["name"]: (one["chosen"], one["chosen_on_processor"]) for one in json.loads(said(capsys, "list", "--json"))["sets"]}
+    assert found == {"heavy": (True, False), "light": (False, True), "lighter": (False, False)}
 
 
 @pytest.mark.parametrize(
@@ -142,3 +148,11 @@ def test_the_shipped_catalogue_is_in_order() -> None:
     path = Path(__file__).resolve().parents[1] / "weights"
     for one in catalog._read_folder(path, "shipped"):
         weights.verify(one)
+
+
+def test_the_wider_set_is_the_better_one_up_to_a_width() -> None:
+    stored("deepfill", "a-narrow")
+    stored("deepfill", "b-wide", width=0.25)
+    assert weights.find("deepfill").name == "b-wide"
+    assert weights.find("deepfill", 0.25).name == "b-wide" and weights.find("deepfill", 0.2).name == "a-narrow"
+    assert weights.find("deepfill", 0.1) is None

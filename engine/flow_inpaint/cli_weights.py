@@ -37,26 +37,29 @@ def _list(arguments: argparse.Namespace) -> int:
 
     found = weights.sets()
     chosen = {role: weights.best(role, found) for role in weights.ROLES}
+    light = {role: weights.best(role, found, weights.LIGHT) for role in weights.ROLES}
     missing = [role for role, one in chosen.items() if one is None]
     if arguments.json:
-        print(json.dumps({"sets": [_fields(one, chosen) for one in found], "missing": missing}, indent=2))
+        print(json.dumps({"sets": [_fields(one, chosen, light) for one in found], "missing": missing}, indent=2))
         return 0
     for one in found:
-        print("\n".join(_lines(one, chosen)) + "\n")
+        print("\n".join(_lines(one, chosen, light)) + "\n")
     print(f"No weights for {', '.join(missing)}." if missing else "There are weights for every network.")
     return 0
 
 
-def _fields(one: WeightSet, chosen: Mapping[str, WeightSet | None]) -> dict[str, Any]:
-    state = {"installed": one.installed, "chosen": chosen[one.role] == one}
+_Chosen = Mapping[str, "WeightSet | None"]
+
+
+def _fields(one: WeightSet, chosen: _Chosen, light: _Chosen) -> dict[str, Any]:
+    state = {"installed": one.installed, "chosen": chosen[one.role] == one, "chosen_on_processor": light[one.role] == one}
     return asdict(one) | {"path": str(one.path), "catalog": str(one.catalog)} | state
 
 
-def _lines(one: WeightSet, chosen: Mapping[str, WeightSet | None]) -> list[str]:
-    use = "THE FILE IS MISSING" if not one.installed else "in use" if chosen[one.role] == one else f"not in use: {_name(chosen[one.role])} is"
+def _lines(one: WeightSet, chosen: _Chosen, light: _Chosen) -> list[str]:
     quality = "; ".join(f"{row.data}: {row.metric} {row.value:g}" for row in one.quality) or "not measured"
     facts = {
-        "role": f"{one.role} ({use})",
+        "role": f"{one.role} ({_use(one, chosen[one.role], light[one.role])})",
         "network": f"{one.architecture}, width {one.width:g}, {one.bytes / 2**20:.1f} MiB",
         "licence": one.licence,
         "quality": quality,
@@ -66,6 +69,14 @@ def _lines(one: WeightSet, chosen: Mapping[str, WeightSet | None]) -> list[str]:
         "file": f"{one.path} ({one.origin})",
     }
     return [one.name, *(f"  {label:<9} {text}" for label, text in facts.items() if text)]
+
+
+def _use(one: WeightSet, chosen: WeightSet | None, light: WeightSet | None) -> str:
+    if not one.installed:
+        return "THE FILE IS MISSING"
+    if one == chosen:
+        return "in use" if one == light else "in use, but not by auto on a processor"
+    return f"in use by auto on a processor, else {_name(chosen)} is" if one == light else f"not in use: {_name(chosen)} is"
 
 
 def _name(one: WeightSet | None) -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -10,9 +10,6 @@ from . import weights
 from .errors import BadParameter, MissingWeights
 
 T = TypeVar("T")
-
-#: Networks of at most this width are quick enough for a processor.
-_LIGHT = 0.25
 
 
 def _quiet(level: str, text: str) -> None:
@@ -25,10 +22,12 @@ class Machine:
 
     wanted  the parameter `device`: auto, cpu or gpu
     say     takes messages for the user: level, text
+    widest  weights of networks wider than this are passed over
     """
 
     wanted: str = "auto"
     say: Callable[[str, str], None] = field(default=_quiet, compare=False)
+    widest: float = weights.WIDEST
 
     @cached_property
     def device(self) -> str:
@@ -49,7 +48,17 @@ class Machine:
 
     def weights_of(self, role: str) -> weights.WeightSet | None:
         """The installed weights for a role, or None."""
-        return weights.find(role)
+        return weights.find(role, self.widest)
+
+    @property
+    def limit(self) -> str:
+        """What to add to the news that there are no weights, where heavier ones are passed over."""
+        return f" of at most width {self.widest:g}, which a processor can bear" if self.widest < weights.WIDEST else ""
+
+    @cached_property
+    def bearable(self) -> Machine:
+        """This machine with only the weights that take a bearable time on it."""
+        return self if self.device != "cpu" else replace(self, widest=weights.LIGHT)
 
     def loaded(self, role: str) -> tuple[weights.WeightSet, dict[str, Any]]:
         """Installed weights and their tensors. Raises `MissingWeights`."""
@@ -84,19 +93,33 @@ class Method(Generic[T]):
         """Whether weights for it are there."""
         return not self.roles or any(machine.weights_of(role) for role in self.roles)
 
-    def quick(self, machine: Machine) -> bool:
-        """Whether it takes a bearable time on this machine."""
-        widths = [found.width for role in self.roles if (found := machine.weights_of(role))]
-        return not widths or max(widths) <= _LIGHT or machine.device != "cpu"
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """A method that was chosen, and the machine with the weights that it is to use."""
+
+    name: str
+    method: Method[T]
+    machine: Machine
+
+    def make(self) -> T:
+        """The thing that does it. Raises `MissingWeights`."""
+        return self.method.make(self.machine)
 
 
-def choose(stage: str, methods: Mapping[str, Method[T]], wanted: str, machine: Machine) -> tuple[str, Method[T]]:
-    """The method that a parameter's value names; for `auto` the first one that is installed and quick on this machine.
+def choose(stage: str, methods: Mapping[str, Method[T]], wanted: str, machine: Machine) -> Choice[T]:
+    """The method that a parameter's value names, with the best weights that are installed; for `auto` the first one that has
+    weights which this machine can bear, with those.
 
     Raises `MissingWeights` for a method that is asked for by name and has no weights.
     """
     if wanted == "auto":
-        return next((name, method) for name, method in methods.items() if method.installed(machine) and method.quick(machine))
+        # What the machine can bear is only asked when there are weights at all: it takes PyTorch to know.
+        return next(
+            Choice(name, method, machine.bearable if method.roles else machine)
+            for name, method in methods.items()
+            if method.installed(machine) and (not method.roles or method.installed(machine.bearable))
+        )
     method = methods[wanted]
     if not method.installed(machine):
         others = ", ".join(name for name, other in methods.items() if other.installed(machine))
@@ -104,4 +127,4 @@ def choose(stage: str, methods: Mapping[str, Method[T]], wanted: str, machine: M
             f"{stage} cannot be '{wanted}', because no weights for it are installed: flow-inpaint weights import FILE installs "
             f"published ones; without them there is {others}."
         )
-    return wanted, method
+    return Choice(wanted, method, machine)

@@ -22,7 +22,7 @@ from .errors import Aborted, BadClip, OutOfMemory
 from .fill import FILLS, Fill
 from .flow import ESTIMATORS, Estimator
 from .job import Job
-from .machine import Machine, Method, choose
+from .machine import Choice, Machine, choose
 from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
 from .poisson import bounding_box
@@ -194,21 +194,27 @@ class _Methods:
     """The chosen method of each stage. `networks`: whether any of them is one."""
 
     machine: Machine
-    names: dict[str, str]
-    flow: Method[Estimator]
-    completion: Method[Completion | None]
-    fill: Method[Fill]
+    flow: Choice[Estimator]
+    completion: Choice[Completion | None]
+    fill: Choice[Fill]
 
     @classmethod
     def of(cls, params: Mapping[str, Value], machine: Machine) -> _Methods:
         """Raises `MissingWeights`."""
-        stages = {"flow": ESTIMATORS, "completion": COMPLETIONS, "fill": FILLS}
-        chosen = {stage: choose(stage, methods, str(params[stage]), machine) for stage, methods in stages.items()}
-        return cls(machine, {stage: name for stage, (name, _) in chosen.items()}, *(method for _, method in chosen.values()))
+        return cls(
+            machine,
+            flow=choose("flow", ESTIMATORS, str(params["flow"]), machine),
+            completion=choose("completion", COMPLETIONS, str(params["completion"]), machine),
+            fill=choose("fill", FILLS, str(params["fill"]), machine),
+        )
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"flow": self.flow.name, "completion": self.completion.name, "fill": self.fill.name}
 
     @property
     def networks(self) -> bool:
-        return any(method.roles for method in (self.flow, self.completion, self.fill))
+        return any(choice.method.roles for choice in (self.flow, self.completion, self.fill))
 
 
 class _Run:
@@ -217,11 +223,11 @@ class _Run:
         params = job.params
         self.methods = _Methods.of(params, Machine(str(params["device"]), on_message))
         machine = self.methods.machine
-        self.completion = self.methods.completion.make(machine)
+        self.completion = self.methods.completion.make()
         if self.completion is not None:
             clock.shares = STAGES_WITH_COMPLETION
         self.motion = MotionSettings(
-            estimator=self.methods.flow.make(machine),
+            estimator=self.methods.flow.make(),
             complete=smooth,
             refinement=int(params["refinement"]),
             scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
@@ -230,7 +236,7 @@ class _Run:
             reach=int(params["reach"]),
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
-            fill=self.methods.fill.make(machine),
+            fill=self.methods.fill.make(),
         )
         if self.methods.networks:
             names = self.methods.names

@@ -10,7 +10,7 @@ Only reading and importing tensors needs PyTorch; asking the catalogues does not
 """
 from __future__ import annotations
 
-from .architectures import ARCHITECTURES, ROLES, Architecture
+from .architectures import ARCHITECTURES, LIGHT, ROLES, WIDEST, Architecture
 from .catalog import EXTRA_FOLDER, Quality, WeightSet, best, find, sets, user_folder
 from .importing import import_file, remove, store
 from .loading import load, verify
@@ -18,7 +18,9 @@ from .loading import load, verify
 __all__ = [
     "ARCHITECTURES",
     "EXTRA_FOLDER",
+    "LIGHT",
     "ROLES",
+    "WIDEST",
     "Architecture",
     "Quality",
     "WeightSet",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 WIDEST = 4.0
+#: Networks of at most this width are quick enough for a processor.
+LIGHT = 0.25
 _COUNTER = ".num_batches_tracked"
 _NOT_STATED = (
     "terms not stated: the published file was released with the paper's code, whose licence is MIT, "

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadWeights
-from .architectures import ARCHITECTURES, ROLES, good_width
+from .architectures import ARCHITECTURES, ROLES, WIDEST, good_width
 
 #: The environment variable with one more folder, searched before the others.
 EXTRA_FOLDER = "FLOW_INPAINT_WEIGHTS"
@@ -75,16 +75,16 @@ def sets() -> list[WeightSet]:
     return list(found.values())
 
 
-def find(role: str) -> WeightSet | None:
-    """The best installed set for a role. Raises `BadWeights` when a catalogue cannot be read."""
-    return best(role, sets())
+def find(role: str, widest: float = WIDEST) -> WeightSet | None:
+    """The best installed set for a role, of at most some width. Raises `BadWeights` when a catalogue cannot be read."""
+    return best(role, sets(), widest)
 
 
-def best(role: str, among: list[WeightSet]) -> WeightSet | None:
+def best(role: str, among: list[WeightSet], widest: float = WIDEST) -> WeightSet | None:
     """THE rule: what FLOW_INPAINT_WEIGHTS adds, over what the user imported, over what is shipped; then the wider; then the first."""
     order = ("extra", "imported", "shipped")
-    candidates = [weight_set for weight_set in among if weight_set.role == role and weight_set.installed]
-    return min(candidates, key=lambda weight_set: (order.index(weight_set.origin), -weight_set.width), default=None)
+    candidates = [one for one in among if one.role == role and one.width <= widest and one.installed]
+    return min(candidates, key=lambda one: (order.index(one.origin), -one.width), default=None)
 
 
 # --- where ---
