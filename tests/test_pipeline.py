@@ -210,16 +210,17 @@ def test_what_no_frame_shows_is_invented_once_for_all_frames(tmp_path: Path, fil
 def test_one_picture_is_invented_from_the_ends_of_the_shot_and_carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def fill(picture: np.ndarray, unknown: np.ndarray, others: list, pulse: Any) -> np.ndarray:
-        asked.append((unknown, others))
+    def fill(picture: np.ndarray, unknown: np.ndarray, others: list, pulse: Any, suspect: np.ndarray) -> np.ndarray:
+        asked.append((unknown, others, suspect))
         return np.where(unknown[..., None], np.float32([0, 200, 0]), picture)
 
-    monkeypatch.setitem(pipeline.FILLS, "exemplar", fill)
+    monkeypatch.setitem(pipeline.FILLS, "exemplar", Method(lambda machine: fill))
     hole = disc(48, 32, 8)
     clip = Shot(tmp_path, [view(WIDTH, HEIGHT, seed=1)] * 14, [hole] * 14)
     found, _ = clip.run(blend="linear")
     assert len(asked) == 1
     np.testing.assert_array_equal(asked[0][0], hole)
+    np.testing.assert_array_equal(asked[0][2], hole)
     assert len(asked[0][1]) == 2
     for shown, hidden in asked[0][1]:
         np.testing.assert_array_equal(hidden, hole)
