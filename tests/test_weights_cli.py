@@ -5,32 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from flow_inpaint import cli, doctor, weights
+from flow_inpaint import cli, weights
 from flow_inpaint.errors import BadWeights, MissingWeights
 from flow_inpaint.weights import catalog
-from weight_files import SMALL, data_folder, network, save, state, wrapped  # noqa: F401  (data_folder is a fixture)
-
-
-@pytest.fixture(autouse=True)
-def nothing_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = catalog.folders
-    monkeypatch.setattr(catalog, "folders", lambda: [(folder, origin) for folder, origin in real() if origin != "shipped"])
-
-
-def stored(role: str, name: str = "", *, architecture: str = "deepfill", width: float = SMALL, folder: Path | None = None) -> weights.WeightSet:
-    return weights.store(
-        state(architecture, width),
-        name=name or role.replace("_", "-"),
-        role=role,
-        architecture=architecture,
-        width=width,
-        licence="GPL-3.0-or-later",
-        source="a test",
-        training="flow-inpaint train deepfill",
-        quality=[{"data": "clips", "metric": "EPE", "value": 1.25}],
-        folder=folder,
-    )
+from weight_files import PUBLISHED, data_folder, files, save, state, stored, wrapped  # noqa: F401  (data_folder is a fixture)
 
 
 def said(capsys: pytest.CaptureFixture, *words: str, code: int = 0) -> str:
@@ -68,14 +46,6 @@ def test_verify_finds_one_flipped_bit_and_nobody_loads_it(capsys) -> None:
     assert weights.find("deepfill") is None and "THE FILE IS MISSING" in said(capsys, "list")
     with pytest.raises(MissingWeights, match="is gone"):
         weights.load(made)
-
-
-def test_what_is_loaded_fits_the_network(capsys) -> None:
-    half = {name: tensor.half() for name, tensor in state("deepfill").items()}
-    made = weights.store(half, name="half", role="deepfill", architecture="deepfill", width=SMALL, licence="none", source="a test")
-    loaded = weights.load(made)
-    assert {tensor.dtype for tensor in loaded.values()} == {torch.float32}
-    network("deepfill").load_state_dict(loaded, strict=True)
 
 
 def test_import_and_remove(capsys, tmp_path: Path) -> None:
@@ -120,39 +90,106 @@ def test_the_list_says_what_auto_takes_on_a_processor(capsys) -> None:
     assert found == {"heavy": (True, False), "light": (False, True), "lighter": (False, False)}
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ('licence = "GPL-3.0-or-later"', "licence"),
-        ('role = "deepfill"', "role"),
-        ("width = 0.125", "width"),
-    ],
-)
-def test_a_catalogue_that_lacks_something_is_named(change: str, sentence: str) -> None:
-    made = stored("deepfill")
-    made.catalog.write_text(made.catalog.read_text().replace(change, ""))
-    with pytest.raises(BadWeights, match=sentence) as refused:
-        weights.sets()
-    assert made.catalog.name in str(refused.value)
-
-
-def test_the_doctor_says_what_is_there() -> None:
-    before = doctor._weights()[0]
-    assert before.state == "note" and "none installed" in before.found and "weights import" in before.advice
-    stored("deepfill")
-    after = doctor._weights()[0]
-    assert "deepfill: deepfill (width 0.125)" in after.found and "none for flownet2" in after.found
-
-
 def test_the_shipped_catalogue_is_in_order() -> None:
     path = Path(__file__).resolve().parents[1] / "weights"
     for one in catalog._read_folder(path, "shipped"):
         weights.verify(one)
 
 
-def test_the_wider_set_is_the_better_one_up_to_a_width() -> None:
-    stored("deepfill", "a-narrow")
-    stored("deepfill", "b-wide", width=0.25)
-    assert weights.find("deepfill").name == "b-wide"
-    assert weights.find("deepfill", 0.25).name == "b-wide" and weights.find("deepfill", 0.2).name == "a-narrow"
-    assert weights.find("deepfill", 0.1) is None
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_an_import_says_the_terms(name: str, capsys, tmp_path: Path) -> None:
+    architecture, wrapping, role = PUBLISHED[name]
+    path = save(wrapped(state(architecture), wrapping), tmp_path / name)
+    lines = said(capsys, "import", str(path)).splitlines()
+    (made,) = weights.sets()
+    assert lines[0] == f"Imported {made.name}: {architecture}, width 0.125, {made.bytes / 2**20:.1f} MiB, for the role {role}."
+    assert lines[1:] == [f"Licence: {made.licence}.", f"Stored as {made.path}"]
+    assert ("for research purposes only" if role == "flownet2" else "whose licence is MIT, and no separate terms are stated") in lines[1]
+
+
+def test_the_list_for_a_program_has_everything(capsys, monkeypatch, tmp_path: Path) -> None:
+    made = stored("dfc_stage1", architecture="dfc_initial_resnet50", folder=tmp_path / "more")
+    monkeypatch.setenv(weights.EXTRA_FOLDER, str(tmp_path / "more"))
+    stored("dfc_stage1", "gone", architecture="dfc_initial_resnet50").path.unlink()
+    document = json.loads(said(capsys, "list", "--json"))
+    assert document["missing"] == ["flownet2", "dfc_stage2", "dfc_stage3", "dfc_single", "deepfill"]
+    first, second = document["sets"]
+    assert first == {
+        "name": "dfc-stage1",
+        "role": "dfc_stage1",
+        "architecture": "dfc_initial_resnet50",
+        "width": 0.125,
+        "path": str(made.path),
+        "sha256": made.sha256,
+        "bytes": made.bytes,
+        "licence": "GPL-3.0-or-later",
+        "source": "a test",
+        "training": "flow-inpaint train deepfill",
+        "quality": [{"data": "clips", "metric": "EPE", "value": 1.25}],
+        "notes": "",
+        "origin": "extra",
+        "catalog": str(made.catalog),
+        "installed": True,
+        "chosen": True,
+        "chosen_on_processor": True,
+    }
+    assert (second["name"], second["origin"], second["installed"], second["chosen"]) == ("gone", "imported", False, False)
+    text = said(capsys, "list")
+    assert "THE FILE IS MISSING" in text and text.endswith("No weights for flownet2, dfc_stage2, dfc_stage3, dfc_single, deepfill.\n")
+
+
+def test_the_list_when_nothing_is_missing(capsys) -> None:
+    for role in weights.ROLES:
+        architecture = next(one.name for one in weights.ARCHITECTURES.values() if role in one.roles)
+        stored(role, architecture=architecture)
+    assert said(capsys, "list").endswith("There are weights for every network.\n")
+
+
+def test_verify_goes_on_after_a_broken_one(capsys) -> None:
+    for name in ("a", "b", "c"):
+        stored("deepfill", name)
+    a, b, _ = weights.sets()
+    a.path.write_bytes(b"short")
+    b.path.unlink()
+    lines = said(capsys, "verify", code=1).splitlines()
+    assert lines[0].startswith("BROKEN  a: ") and "damaged (5 bytes instead of" in lines[0]
+    assert lines[1].startswith("BROKEN  b: ") and lines[1].endswith("is gone: import them again.")
+    assert lines[2:] == ["ok      c", "2 of 3 are broken."]
+
+
+def test_what_cannot_be_removed(capsys, monkeypatch, tmp_path: Path) -> None:
+    stored("deepfill", "mine")
+    stored("deepfill", "theirs", folder=tmp_path / "more")
+    monkeypatch.setenv(weights.EXTRA_FOLDER, str(tmp_path / "more"))
+    assert "There are no weights 'mime'; did you mean 'mine'?" in said(capsys, "remove", "mime", code=2)
+    assert "There are no weights 'zzz'; flow-inpaint weights list shows all." in said(capsys, "remove", "zzz", code=2)
+    assert f"'theirs' was not imported, it is listed in {tmp_path / 'more' / 'theirs.toml'}" in said(capsys, "remove", "theirs", code=2)
+    outside = weights.user_folder().parent / "outside.toml"
+    outside.write_text("precious")
+    assert "There are no weights '../outside'" in said(capsys, "remove", "../outside", code=2)
+    assert outside.exists() and len(weights.sets()) == 2
+
+
+def test_removing_takes_the_files_along(capsys, data_folder: Path) -> None:  # noqa: F811
+    made, other = stored("deepfill", "mine"), stored("deepfill", "mine-too")
+    said(capsys, "remove", "mine")
+    assert files(data_folder) == {other.path.name, other.catalog.name} and not made.path.exists()
+    broken = data_folder / "broken.toml"
+    broken.write_text("[[sets]")
+    said(capsys, "remove", "broken")
+    assert not broken.exists(), "what can no longer be read can be removed as well"
+
+
+def test_a_catalogue_that_cannot_be_read_is_one_line_and_exit_code_2(capsys, data_folder: Path) -> None:  # noqa: F811
+    data_folder.mkdir(parents=True)
+    (data_folder / "x.toml").write_text("[[sets]")
+    assert json.loads(said(capsys, "list", "--json", code=2).splitlines()[0])["status"] == "BadWeights"
+    for word in ("list", "verify"):
+        text = said(capsys, word, code=2)
+        assert text.startswith(f"flow-inpaint: {data_folder / 'x.toml'} is not a catalogue") and text.count("\n") == 1
+
+
+def test_a_role_that_is_none(capsys, tmp_path: Path) -> None:
+    path = save(state("deepfill"), tmp_path / "x.pth")
+    assert "There is no role 'painter': choose one of flownet2, " in said(capsys, "import", str(path), "--role", "painter", code=2)
+    assert not weights.sets()

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -101,6 +102,37 @@ def test_flownet2_of_full_size_is_whole():
     saved = {name: torch.zeros(()).expand(shape) for name, shape in published.items()}
     whole = architectures.whole(saved, weights.ARCHITECTURES["flownet2"], 1.0, "it")
     assert list(whole) == list(published)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_is_said_of_the_published_files(name, tmp_path, monkeypatch):
+    """At full width, without the hundreds of megabytes: every tensor is one number, repeated."""
+    architecture, wrapping, role = PUBLISHED[name]
+    shapes = json.loads(shared("golden", f"{architecture}_keys.json").read_text("utf-8"))
+    saved = {key: torch.tensor(1) if key.endswith("num_batches_tracked") else torch.zeros(()).expand(shape) for key, shape in shapes.items()}
+    made = {}
+    monkeypatch.setattr(importing, "_sound", lambda state, path: state)
+    monkeypatch.setattr(importing, "store", lambda state, **description: made.update(description, state=state))
+    path = save(wrapped(saved, wrapping), tmp_path / name, zipped=False)
+    weights.import_file(path)
+    assert list(made.pop("state")) == list(shapes)
+    assert made.pop("source").startswith(f"imported from {name} (SHA-256 ")
+    licence = "the published FlowNet2 weights are for research purposes only" if role == "flownet2" else architectures._NOT_STATED
+    notes = "Recognised by names and shapes; its authors publish no checksum to compare with."
+    assert made == dict(name=f"{role}-published", role=role, architecture=architecture, width=1.0, licence=licence, notes=notes)
+    weights.import_file(path.rename(tmp_path / "other-stage3.pth"), role)
+    assert made["licence"] == f"terms not known: ask whoever made the file; if they are the published ones: {licence}"
+    assert (made["name"], made["notes"]) == (f"{role}-other-stage3", "")
+
+
+def test_pieces_of_one_great_tensor(tmp_path):
+    saved = state("deepfill")
+    flat = torch.cat([tensor.flatten() for tensor in saved.values()])
+    pieces = flat.split([tensor.numel() for tensor in saved.values()])
+    content = {name: piece.view(tensor.shape) for (name, tensor), piece in zip(saved.items(), pieces, strict=True)}
+    (made,) = weights.import_file(save(content, tmp_path / "flat.pth"))
+    assert same(weights.load(made), saved)
+    assert made.bytes < flat.numel() * 4 * 1.2
 
 
 def test_old_python(tmp_path):
@@ -502,7 +534,7 @@ def test_the_old_set_stays_when_the_new_one_cannot_be_written(tmp_path, data_fol
 
         monkeypatch.setattr(os, "replace", replaced)
         assert "The disk is full" in refused(path, data_folder, error=Failed)
-        monkeypatch.undo_last = monkeypatch.setattr(os, "replace", real)
+        monkeypatch.setattr(os, "replace", real)
         assert weights.sets() == [first] and same(weights.load(first), state("deepfill", seed=1))
 
 
@@ -574,6 +606,32 @@ for _ in range(8):
     for one in weights.sets():
         assert one.name != "deepfill-imagenet_deepfill" or one.width
 """
+
+
+def test_imports_of_different_files_side_by_side(tmp_path, data_folder):
+    code = "import sys; from flow_inpaint import weights; weights.import_file(sys.argv[1])"
+    paths = [save(state("deepfill", seed=seed), tmp_path / f"x{seed}.pth") for seed in range(2)]
+    running = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for path in paths]
+    assert [process.wait(60) for process in running] == [0, 0]
+    found = weights.sets()
+    assert [one.name for one in found] == ["deepfill-x0", "deepfill-x1"]
+    assert all(same(weights.load(one), state("deepfill", seed=seed)) for seed, one in enumerate(found))
+    assert len(files(data_folder)) == 4
+
+
+def test_one_import_waits_for_another(tmp_path, data_folder, monkeypatch):
+    path = save(state("deepfill"), tmp_path / "x.pth")
+    data_folder.mkdir(parents=True)
+    real, waits = importing._lock, threading.Event()
+    importer = threading.Thread(target=weights.import_file, args=(path,))
+    with importing._locked(data_folder):
+        monkeypatch.setattr(importing, "_lock", lambda file: (waits.set(), real(file)))
+        importer.start()
+        assert waits.wait(60)
+        importer.join(0.3)
+        assert importer.is_alive() and files(data_folder) == set()
+    importer.join(60)
+    assert not importer.is_alive() and len(weights.sets()) == 1
 
 
 def test_imports_side_by_side(tmp_path, data_folder):

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from flow_inpaint import weights
-from flow_inpaint.weights import architectures
+from flow_inpaint.weights import architectures, catalog
 
 SMALL = 0.125
+#: The real ones, of which the tests' own data folder hides those that are shipped.
+folders = catalog.folders
 ARCHITECTURES = list(weights.ARCHITECTURES)
 #: Architecture, and the file that its authors published: name, wrapping.
 PUBLISHED = {
@@ -25,11 +27,12 @@ PUBLISHED = {
 
 @pytest.fixture(autouse=True)
 def data_folder(monkeypatch, tmp_path) -> Path:
-    """The user's folder of weights, empty, and no others."""
+    """The user's folder of weights, empty, and no others: not those that are shipped either."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("FLOW_INPAINT_WEIGHTS", raising=False)
+    monkeypatch.setattr(catalog, "folders", lambda: [(folder, origin) for folder, origin in folders() if origin != "shipped"])
     return weights.user_folder()
 
 
@@ -45,6 +48,24 @@ def state(architecture: str, width: float = SMALL, seed: int = 0) -> dict[str, t
         counts = name.endswith("num_batches_tracked")
         made[name] = torch.tensor(7) if counts else torch.randn(shape, generator=random)
     return made
+
+
+def stored(
+    role: str, name: str = "", *, architecture: str = "deepfill", width: float = SMALL, folder: Path | None = None, seed: int = 0
+) -> weights.WeightSet:
+    """A set of random numbers, as training would store it."""
+    return weights.store(
+        state(architecture, width, seed),
+        name=name or role.replace("_", "-"),
+        role=role,
+        architecture=architecture,
+        width=width,
+        licence="GPL-3.0-or-later",
+        source="a test",
+        training="flow-inpaint train deepfill",
+        quality=[{"data": "clips", "metric": "EPE", "value": 1.25}],
+        folder=folder,
+    )
 
 
 def wrapped(tensors: dict[str, torch.Tensor], wrapping: str) -> dict:
