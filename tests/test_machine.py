@@ -4,6 +4,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from flow_inpaint import machine as room
@@ -120,4 +121,6 @@ methods = pipeline._Methods.of(resolve({}), Machine())
 assert methods.names == {"flow": "dis", "completion": "smooth", "fill": "exemplar"}, methods.names
 assert "torch" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True, env={"HOME": str(tmp_path), "PATH": ""})
+    # The engine under test, which need not be the one that is installed.
+    engine = Path(room.__file__).resolve().parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, env={"HOME": str(tmp_path), "PATH": "", "PYTHONPATH": str(engine)})
