@@ -29,7 +29,7 @@ from .poisson import bounding_box
 from .shot import Look, ShotStore, complete_shot, compose, invent, trace_shot
 from .work import work_folder
 
-#: Stages in order, and about what share of the time each takes; with a method that completes the flow shot by shot, and without.
+#: Stages in order, and about what share of the time each takes; then the same with a method that completes the flow shot by shot.
 STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35}
 STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
 _SMALLEST = 16

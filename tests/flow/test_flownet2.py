@@ -86,6 +86,17 @@ def test_reproduces_the_reference_operations() -> None:
     assert far(norm(data["norm_in"]), data["norm_out"].numpy()) < TOLERANCE
 
 
+def test_half_precision_of_the_published_size_stays_within_a_twentieth_of_a_pixel() -> None:
+    network = FlowNet2().eval()
+    network.load_state_dict(golden_state("flownet2_keys.json"))
+    reference = np.load(shared("golden", "flownet2.npz"))
+    with torch.inference_mode():
+        flow = network.halved()(torch.from_numpy(reference["img1"]), torch.from_numpy(reference["img2"]))
+    error = np.abs(flow.numpy() - reference["flow"])
+    print(f"largest {error.max():.4f} px, mean {error.mean():.4f} px")
+    assert error.max() < 0.05
+
+
 # ---- on its own
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 import flow_inpaint
-from flow_inpaint import cli
+from flow_inpaint import cli, weights
 from flow_inpaint.errors import Aborted, BadParameter, Failed, OutOfMemory
 from flow_inpaint.training import checkpoint, config, log
 from flow_inpaint.training.config import Config, DataSettings, Phase, RunSettings, TrainSettings
@@ -584,6 +584,19 @@ def test_train_and_export_from_the_command_line(tmp_path, capfd):
                 values = file.get_tensor(name)
                 assert values.dtype in (torch.float16, torch.int64)
                 assert torch.equal(values, learnt[f"stages.{number}.{name}"].to(values.dtype))
+
+
+def test_what_a_run_exports_is_imported_with_all_that_is_known_of_it(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    words = ["train", "dfc", "--config", "dfc-toy", "--out", str(tmp_path / "run"), "--set", TOY, "--set", "task.width=0.03"]
+    assert cli.main([*words, "--device", "cpu", "--set", "train.steps=1", "--set", "data.size=[32, 40]"]) == 0
+    assert cli.main(["export", str(tmp_path / "run"), "--name", "toy"]) == 0
+    folder = tmp_path / "run" / "export"
+    for table in tomllib.loads((folder / "catalog.toml").read_text())["sets"]:
+        (made,) = weights.import_file(folder / table["file"])
+        for field in ("name", "role", "architecture", "width", "licence", "source", "training"):
+            assert getattr(made, field) == table[field]
+        assert [vars(row) for row in made.quality] == table["quality"]
 
 
 def test_weights_can_be_where_a_run_begins(tmp_path, capfd):

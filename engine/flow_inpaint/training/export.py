@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from ..errors import BadParameter, Failed
+from ..weights.importing import METADATA
 from . import checkpoint
 from .tasks import Part, Task, kind
 from .trainer import CHECKPOINT, weights_of
@@ -59,29 +60,22 @@ def export(run: Path, out: Path, *, name: str | None = None, roles: Sequence[str
             raise Failed(f"{broken[0]} does not fit into half precision: train with a lower rate or more weight decay.")
         role = part.role.replace("_", "-")
         called = f"{name}-{role}" if name and len(parts) > 1 else name or f"{role}-w{part.width:g}"
+        network = {"name": called, "role": part.role, "architecture": part.architecture, "width": part.width}
+        facts_of_it = {
+            "licence": LICENCE,
+            "source": source or "trained for Flow Inpaint",
+            "training": _recipe(config, progress, facts),
+            "quality": [{"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()],
+            "notes": notes,
+        }
         header = {"role": part.role, "architecture": part.architecture, "width": f"{part.width:g}"}
+        # The file says the same of itself, for whoever gets it without the catalogue and imports it.
+        header[METADATA] = json.dumps(network | facts_of_it)
         data = safetensors.torch.save({key: value.contiguous() for key, value in halved.items()}, header)
         path = out / f"{called}.safetensors"
         path.write_bytes(data)
         written.append(path)
-        tables.append(
-            {
-                "name": called,
-                "role": part.role,
-                "architecture": part.architecture,
-                "width": part.width,
-                "file": path.name,
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "bytes": len(data),
-                "licence": LICENCE,
-                "source": source or "trained for Flow Inpaint",
-                "training": _recipe(config, progress, facts),
-                "quality": [
-                    {"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()
-                ],
-                "notes": notes,
-            }
-        )
+        tables.append(network | {"file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} | facts_of_it)
     catalogue = out / "catalog.toml"
     catalogue.write_text("\n".join(_table(table) for table in tables), "utf-8")
     return [*written, catalogue]

@@ -27,7 +27,8 @@ from .loading import need_torch, sha256
 if TYPE_CHECKING:
     from torch import Tensor
 
-_METADATA = "flow_inpaint"
+#: Under this name a safetensors file of ours says, as JSON, what its catalogue says of it.
+METADATA = "flow_inpaint"
 _TOLD = ("name", "role", "width", "licence", "source", "training", "quality", "notes")
 _DIGITS = 12
 _SPARE = 2**20
@@ -113,10 +114,10 @@ def remove(name: str) -> None:
 
 def _told(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
     """What a safetensors file of ours says of itself."""
-    if _METADATA not in checkpoint.metadata:
+    if METADATA not in checkpoint.metadata:
         return {}
     try:
-        told = json.loads(checkpoint.metadata[_METADATA])
+        told = json.loads(checkpoint.metadata[METADATA])
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
@@ -217,7 +218,7 @@ def _written(state: Mapping[str, Tensor], description: dict[str, Any], folder: P
         raise Failed(f"The weights need {need / 2**20:.0f} MiB in {folder}, and {free / 2**20:.0f} MiB are free: free some space.")
     part = folder / f".{description['name']}.safetensors.part"
     try:
-        save_file(dict(state), part, metadata={_METADATA: json.dumps(description)})
+        save_file(dict(state), part, metadata={METADATA: json.dumps(description)})
     except SafetensorError as error:
         raise Failed(f"The weights cannot be written to {folder}: {error}.") from error
     digest = sha256(part)
