@@ -181,7 +181,7 @@ def test_a_stage_learns_and_those_before_it_are_frozen(stage, tmp_path):
 
 
 def _built(task: Task) -> nn.Module:
-    from flow_inpaint.training.keyed import seed_of
+    from flow_inpaint.training.chance import seed_of
 
     torch.manual_seed(seed_of(1, "model"))
     return task.build()

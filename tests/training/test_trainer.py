@@ -29,7 +29,10 @@ from flow_inpaint.training.config import Config, DataSettings, Phase, RunSetting
 from flow_inpaint.training.sources import Share, open_source
 from flow_inpaint.training.tasks import Group
 from flow_inpaint.training.tasks.dfc import DFCSettings, DFCTask
-from flow_inpaint.training.trainer import CHECKPOINT, Progress, Trainer, start, weights_of
+from flow_inpaint.training.processes import Processes
+from flow_inpaint.training.record import Progress
+from flow_inpaint.training.state import CHECKPOINT, start, weights_of
+from flow_inpaint.training.trainer import Trainer
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 TOY = "data.source=toy_data:ToyBatches"
@@ -41,6 +44,7 @@ class Line:
 
     parts = ("square",)
     metrics = ("error",)
+    best = "error"
 
     def __init__(self, most: int = 1000):
         self.most = most
@@ -222,8 +226,6 @@ def test_two_processes_train_as_one(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared(tmp_path):
-    from flow_inpaint.training.trainer import Processes
-
     with pytest.raises(BadParameter, match="train.batch cannot be 4: 3 processes"):
         Trainer(wanted(SGD), [Line()], tmp_path, device=CPU, processes=Processes(0, 3))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flow_inpaint.training import keyed
+from flow_inpaint.training import chance
 from flow_inpaint.training.config import DataSettings
 from flow_inpaint.training.sources import Batch, Share
 
@@ -18,21 +18,21 @@ class ToyBatches:
         numbers = torch.arange(first, first + self.share.batch)
         keys = numbers + self.seed % (1 << 40)
         n = len(keys)
-        draw = keyed.uniform(keys, "scene", (16,)) * 2 - 1
+        draw = chance.uniform(keys, "scene", (16,)) * 2 - 1
         y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
         speed = draw[:, :2, None, None] * 3
         growth = draw[:, 2, None, None, None] * 0.02
         centred = torch.stack([x - width / 2, y - height / 2])[None]
         ground = speed + growth * centred
         box_speed = draw[:, 3:5, None, None] * 4
-        corner = (keyed.uniform(keys, "corner", (2,)) * 0.6).mul(torch.tensor([width, height]))
+        corner = (chance.uniform(keys, "corner", (2,)) * 0.6).mul(torch.tensor([width, height]))
         box = torch.stack([self._rectangle(corner + box_speed[:, :, 0, 0] * t, (height, width), 3) for t in range(count)], 1)
         forward = torch.where(box[:, :-1, None], box_speed[:, None], ground[:, None])
         backward = -torch.where(box[:, 1:, None], box_speed[:, None], ground[:, None])
         frames = torch.stack([self._picture(keys, centred, speed, growth, box[:, t], t) for t in range(count)], 1)
         where = numbers.new_full((n,), self.share.first_of_all(step)) if self.settings.one_matte else keys
-        start = (keyed.uniform(where, "hole", (2,)) * 0.5).mul(torch.tensor([width, height]))
-        drift = keyed.uniform(where, "drift", (2,)) * 2 - 1
+        start = (chance.uniform(where, "hole", (2,)) * 0.5).mul(torch.tensor([width, height]))
+        drift = chance.uniform(where, "drift", (2,)) * 2 - 1
         holes = torch.stack([self._rectangle(start + drift * t, (height, width), 3) for t in range(count)], 1)
         nothing = torch.zeros(n, count - 1, height, width, dtype=torch.bool)
         made = {
@@ -50,8 +50,8 @@ class ToyBatches:
     @staticmethod
     def _picture(keys: Tensor, centred: Tensor, speed: Tensor, growth: Tensor, box: Tensor, t: int) -> Tensor:
         place = (centred - speed * t) / (1 + growth * t)
-        phase = keyed.uniform(keys, "phase", (3, 4))[..., None, None] * 6.28
-        rate = 0.1 + keyed.uniform(keys, "rate", (3, 4))[..., None, None] * 0.5
+        phase = chance.uniform(keys, "phase", (3, 4))[..., None, None] * 6.28
+        rate = 0.1 + chance.uniform(keys, "rate", (3, 4))[..., None, None] * 0.5
         u, v = place[:, None, None, 0], place[:, None, None, 1]
         waves = torch.sin(u * rate + phase) + torch.cos(v * rate.flip(2) - phase)
         picture = 127 + waves.mean(2) * 60

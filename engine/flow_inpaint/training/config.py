@@ -38,6 +38,7 @@ class RunSettings:
     validate_every      steps between validations; 0: only at the end of each phase
     validation_samples  how many samples are looked at
     start               files or runs to take weights from at the very beginning
+    tensorboard         log for TensorBoard as well, where it is installed
     """
 
     seed: int = 1
@@ -47,6 +48,7 @@ class RunSettings:
     validate_every: int = 500
     validation_samples: int = 32
     start: tuple[str, ...] = ()
+    tensorboard: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BadParameter
-from .keyed import seed_of
+from .chance import seed_of
 
 if TYPE_CHECKING:
     from .config import DataSettings
@@ -24,7 +24,7 @@ class Batches(Protocol):
     def batch(self, step: int) -> Batch:
         """N clips of T frames.
 
-        key                (N,) int64, the number of each sample, by which a task draws its own chance (see `keyed`)
+        key                (N,) int64, the number of each sample, by which a task draws its own chance (see `chance`)
         frames             (N, T, 3, H, W) float32 RGB, 0..255
         forward            (N, T-1, 2, H, W) float32, frame t -> t+1
         backward           (N, T-1, 2, H, W) float32, frame t+1 -> t

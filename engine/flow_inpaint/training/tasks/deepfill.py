@@ -110,6 +110,8 @@ class DeepFillTask:
         if settings.adversarial and not settings.critics:
             raise BadParameter("task.adversarial has no effect without critics: set task.critics to true as well.")
         self._plain = not settings.frames and settings.stacked == 1
+        # What the critics want looks better and is farther from the truth.
+        self.best = None if settings.adversarial else "l1_hole"
 
     def build(self) -> nn.Module:
         model = nn.ModuleDict({"inpainter": Inpainter(self.settings)})

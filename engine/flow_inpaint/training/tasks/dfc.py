@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from ...completion.dfc_input import CENTRE, WINDOW
 from ...completion.dfc_net import BACKBONES, DFCNet, DFCStage
 from ...errors import BadParameter
-from .. import keyed
+from .. import chance
 from ..prefill import bilinear, fill, prefilled, resize_flow, resize_hole
 from ..sources import Batch
 from . import Group, Part, Sums, choice, pictures, span
@@ -81,6 +81,7 @@ class DFCTask:
     metrics = (
         "epe", "epe_smooth", "ratio", "epe_hard", "epe_smooth_hard", "ratio_hard", "epe_easy", "epe_smooth_easy", "ratio_easy",
     )  # fmt: skip
+    best = "ratio"
 
     def __init__(self, settings: DFCSettings):
         self.settings = settings
@@ -165,13 +166,13 @@ class DFCTask:
             raise BadParameter(f"data.frames cannot be {count + 1}: a window of {WINDOW} flows takes {WINDOW + 1} frames at least.")
         forward, backward = batch["forward"].float(), batch["backward"].float()
         # The first backward flow: at the beginning of a shot there is none, in its middle it is about as the next one.
-        begins = (keyed.uniform(keys, "begins") < self.settings.ends)[:, None, None, None]
+        begins = (chance.uniform(keys, "begins") < self.settings.ends)[:, None, None, None]
         before = torch.where(begins, torch.zeros_like(backward[:, 0]), backward[:, 0])
         first = torch.where(begins[:, 0], holes[:, 0], holes[:, 1])
         truth = {"forward": forward, "backward": torch.cat([before[:, None], backward], 1)}
         where = {"forward": holes[:, :-1], "backward": torch.cat([first[:, None], holes[:, 1:]], 1)}
-        near_end = keyed.uniform(keys, "ends") < self.settings.ends
-        anywhere = 1 + keyed.below(keys, "centre", count)
+        near_end = chance.uniform(keys, "ends") < self.settings.ends
+        anywhere = 1 + chance.below(keys, "centre", count)
         centre = torch.where(near_end, anywhere, torch.full_like(anywhere, count // 2))
         given = {name: self._estimated(flow, where[name], keys, name) for name, flow in truth.items()}
         return Shot(truth, given, where, centre)
@@ -182,12 +183,12 @@ class DFCTask:
             return flow
         n, numbers, _, h, w = flow.shape
         # A share of the samples is exact, so that the network learns to trust what it sees.
-        strength = self.settings.noise * keyed.uniform(keys, f"{name}/strength")[:, None, None, None, None]
+        strength = self.settings.noise * chance.uniform(keys, f"{name}/strength")[:, None, None, None, None]
         mask = hole.flatten(0, 1)[:, None].float()
         size = 2 * _REACH + 1
         near = F.avg_pool2d(F.max_pool2d(mask, size, 1, _REACH), size, 1, _REACH).view(n, numbers, 1, h, w)
         coarse = (h // _COARSE + 1, w // _COARSE + 1)
-        astray = keyed.normal(keys, f"{name}/astray", (numbers * 2, *coarse))
+        astray = chance.normal(keys, f"{name}/astray", (numbers * 2, *coarse))
         astray = bilinear(astray, (h, w)).view(n, numbers, 2, h, w)
         flat = flow.flatten(0, 1)
         blurred = F.avg_pool2d(flat, 9, 1, 4, count_include_pad=False).view_as(flow)
