@@ -44,6 +44,7 @@ class Line:
 
     parts = ("square",)
     metrics = ("error",)
+    uses = ("frames",)
     best = "error"
 
     def __init__(self, most: int = 1000):

@@ -63,3 +63,33 @@ class OneBatch(ToyBatches):
 
     def batch(self, step: int) -> Batch:
         return super().batch(0)
+
+
+class PassingBoxes(ToyBatches):
+    """A box that passes behind a hole in the middle of a picture that stands still: its edges are where interpolation is wrong, and
+    before and after them the box can be seen. Only flow, and nothing else that moves."""
+
+    slowest, fastest = 4.0, 4.0
+
+    def batch(self, step: int) -> Batch:
+        first, (height, width), count = self.share.first(step), self.settings.size, self.settings.frames
+        numbers = torch.arange(first, first + self.share.batch)
+        keys = numbers + self.seed % (1 << 40)
+        draw = chance.uniform(keys, "box", (6,))
+        speed = (self.slowest + (self.fastest - self.slowest) * draw[:, 0]) * torch.where(draw[:, 1] < 0.5, -1.0, 1.0)
+        middle = (0.25 + 0.5 * draw[:, 2]) * width, (0.35 + 0.3 * draw[:, 3]) * height
+        half = (0.12 + 0.1 * draw[:, 4]) * width, (0.14 + 0.1 * draw[:, 5]) * height
+        y, x = torch.arange(height)[None, None, :, None], torch.arange(width)[None, None, None]
+        left = middle[0][:, None] + speed[:, None] * (torch.arange(count) - count // 2)
+        box = ((x - left[..., None, None]).abs() < half[0][:, None, None, None]) & (
+            (y - middle[1][:, None, None, None]).abs() < half[1][:, None, None, None]
+        )
+        velocity = torch.stack([speed, torch.zeros_like(speed)], 1)[:, None, :, None, None]
+        holes = torch.zeros(len(keys), count, height, width, dtype=torch.bool)
+        holes[..., height // 4 : -(height // 4), width // 4 : -(width // 4)] = True
+        made = {"key": keys, "forward": box[:, :-1, None] * velocity, "backward": box[:, 1:, None] * -velocity, "holes": holes}
+        return {name: values.to(self.device) for name, values in made.items()}
+
+
+class PassingBoxesOfManySpeeds(PassingBoxes):
+    slowest, fastest = 2.0, 6.0

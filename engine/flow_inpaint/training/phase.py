@@ -55,7 +55,7 @@ class PhaseRun:
             self._load(saved)
         share = Share(self._local, self._processes.rank, self._processes.world)
         seed = seed_of(self._run.seed, "train", phase.name)
-        self._batches = open_source(self._data, seed, share, self._device)
+        self._batches = open_source(self._data, seed, share, self._device, uses=task.uses)
 
     def run(self) -> bool:
         """Whether the phase is done, and not only the time."""
@@ -170,7 +170,8 @@ class PhaseRun:
             return
         count = self._run.validation_samples
         size = min(self._progress.micro, count)
-        batches = open_source(self._data, seed_of(self._run.seed, "validation"), Share(size), self._device)
+        seed = seed_of(self._run.seed, "validation")
+        batches = open_source(self._data, seed, Share(size), self._device, uses=self._task.uses, validation=True)
         sums: dict[str, tuple[float, float]] = {}
         self._model.eval()
         with self._averaged(), torch.no_grad():

@@ -13,13 +13,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import BadParameter
+from ..errors import Aborted, BadParameter
 from . import checkpoint
 from .chance import seed_of
 from .config import Config
 from .phase import PhaseRun
 from .processes import Processes
 from .record import Progress, Record
+from .sources import EXACT, MOTION, footage_share
 from .state import CHECKPOINT, restore, start
 from .tasks import Task
 
@@ -62,6 +63,12 @@ class Trainer:
         for phase in config.phases:
             if phase.train.batch % processes.world:
                 raise BadParameter(f"train.batch cannot be {phase.train.batch}: {processes.world} processes have to share it equally.")
+        for task in tasks:
+            if EXACT in task.uses and footage_share(config.data):
+                raise BadParameter(
+                    f"data.source cannot be '{config.data.source}' for {config.what}, which learns from exact flow, and nobody knows that of "
+                    "footage: choose scenes; data.textures lets them have the looks of footage."
+                )
         self.record = Record(config, tasks[0], out, processes, device, say)
         torch.manual_seed(seed_of(config.run.seed, "model"))
         self.model = tasks[0].build().to(device, memory_format=torch.channels_last if device.type == "cuda" else torch.preserve_format)
@@ -82,6 +89,8 @@ class Trainer:
             start(self.model, self._tasks[0], self.config.run.start)
         self.record.open(after)
         try:
+            if footage_share(self.config.data) and not self._prepared():
+                return Outcome(False, self.progress)
             while self.progress.phase < len(self.config.phases):
                 index = self.progress.phase
                 phase = PhaseRun(self, self.config.phases[index], self._tasks[index], saved)
@@ -104,6 +113,22 @@ class Trainer:
         self.record.progress = Progress(**facts["progress"])
         self.record.say(f"Going on at step {self.progress.total}.")
         return tensors
+
+    def _prepared(self) -> bool:
+        """Whether the clips that are learnt from are ready, and it is not that the time is over."""
+        from .footage import prepare
+
+        def enough() -> bool:
+            return self.stopped() or self.over()
+
+        try:
+            motion = any(MOTION in task.uses for task in self._tasks)
+            prepare(self.config.data, motion=motion, processes=self.processes, stopped=enough, say=self.record.say)
+        except Aborted:
+            if self.stopped():
+                raise
+            return False
+        return True
 
     def over(self) -> bool:
         """Whether the budget of this start of the command is used up."""

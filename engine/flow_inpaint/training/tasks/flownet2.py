@@ -13,7 +13,7 @@ from ...errors import BadParameter
 from ...flow.flownet2 import DIVISOR, GRANULE, FlowNet2, beside, norm, quadrupled, warp
 from .. import chance
 from ..prefill import fill
-from ..sources import Batch
+from ..sources import EXACT, FRAMES, MOTION, Batch
 from . import Group, Part, Sums, choice, pictures, span
 from ..losses import enlarged, length, pyramid_epe, totals
 
@@ -56,6 +56,7 @@ class Pairs:
 class FlowNet2Task:
     parts = ("epe",)
     metrics = ("epe", "epe_near_holes", "epe_occluded", "epe_standstill", "ratio")
+    uses = (FRAMES, MOTION, EXACT)
     best = "epe"
 
     def __init__(self, settings: FlowNet2Settings):
