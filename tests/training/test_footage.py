@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,12 +20,13 @@ from flow_inpaint.datasets.prepared import Prepared
 from flow_inpaint.errors import Aborted, BadClip, BadParameter
 from flow_inpaint.training import checkpoint, config, footage, log
 from flow_inpaint.training.banks import object_mattes, textures
-from flow_inpaint.training.config import DataSettings
+from flow_inpaint.training.config import Config, DataSettings, Phase, RunSettings, TrainSettings
 from flow_inpaint.training.footage import augmented, prepare
 from flow_inpaint.training.processes import Processes
 from flow_inpaint.training.sources import FRAMES, MOTION, Share, open_source
 from flow_inpaint.training.state import CHECKPOINT
 from flow_inpaint.training.tasks.dfc import DFCSettings, DFCTask
+from flow_inpaint.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SIZE = (48, 64)
@@ -342,6 +344,10 @@ def test_dfc_and_deepfill_are_trained_on_footage(films, tmp_path, capfd):
     out = capfd.readouterr().out
     assert "Preparing clip 1 of 2: down" in out and "Learning from 8 windows of 2 clips; the same ones are for validation, flow by dis." in out
     assert "Finished after 4 steps" in out
+    assert cli.main(["export", str(tmp_path / "dfc")]) == 0
+    catalogue = (tmp_path / "dfc/export/catalog.toml").read_text()
+    assert "validation clips from clips (set), 64x48" in catalogue and "data clips)" in catalogue and str(tmp_path) not in catalogue
+    capfd.readouterr()
     assert cli.main(words(films, "deepfill", tmp_path / "deepfill", "data.size=[48,48]", "train.steps=1")) == 0
     out = capfd.readouterr().out
     assert "Preparing" not in out and "flow by" not in out and "Finished after 2 steps" in out
@@ -366,6 +372,39 @@ def test_the_time_may_be_over_while_clips_are_prepared(films, tmp_path, capfd):
     assert not list(Path(films.cache).glob("*.part"))
     with pytest.raises(Aborted):
         prepare(films, motion=True, processes=Processes(), stopped=lambda: True, say=lambda text: None)
+
+
+def test_dfc_overfits_two_clips(films, tmp_path):
+    """Of which there are few windows each; the holes are always other ones, and the input is what is found around them."""
+    data = replace(films, size=(60, 90), frames=14, mirror=0.0, reverse=0.0, mattes=("rectangle",), estimated=True)
+    task = DFCTask(DFCSettings(stages=1, width=0.125, ends=0.0))
+    steps = TrainSettings(steps=45, batch=2, rate=2e-3, warmup=10, clip=1.0, decay="cosine")
+    run = RunSettings(log_every=1, validate_every=0, validation_samples=2, save_every=1e9)
+    plan = Config("dfc", run, data, (Phase("one", steps, None),))
+    assert Trainer(plan, [task], tmp_path / "run", device=CPU).run(resume=False).finished
+    losses = [float(row["loss"]) for row in log.read(tmp_path / "run/log.csv")]
+    assert np.mean(losses[-10:]) * 3 < losses[0], f"from {losses[0]:.4g} to {np.mean(losses[-10:]):.4g}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_ctrl_c_saves_and_ends_the_loaders_too(films, tmp_path):
+    import psutil
+
+    command = [sys.executable, "-m", "flow_inpaint", *words(films, "dfc", tmp_path / "run", "data.size=[48,64]", "data.loaders=1", "task.width=0.03")]
+    command += ["--set", "phases.stage1.train.steps=100000"]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert any("stage1 1:" in line for line in iter(process.stdout.readline, ""))
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family
+    # As a terminal does it: to every process of the group.
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.startswith("flow-inpaint: Stopped at step") and err.count("\n") == 1
+    assert checkpoint.facts(tmp_path / "run" / CHECKPOINT)["progress"]["total"] >= 1
+    assert not psutil.wait_procs(family, timeout=20)[1]
 
 
 def environment() -> dict[str, str]:

@@ -21,9 +21,10 @@ class Estimates:
     """Runs the estimator of a job (`motion.flows`, with the matching of `flow.masked`) on samples."""
 
     def __init__(self, settings: DataSettings):
-        # Loader processes stay off the graphics card: each of them would need its memory anew.
-        machine = Machine("cpu" if torch.utils.data.get_worker_info() else "auto")
-        self._prepared = Prepared(Path(), 0, settings.flow, machine)
+        self._prepared = Prepared(Path(), 0, settings.flow, Machine())
+        if torch.utils.data.get_worker_info():
+            # The same estimator, but loaders stay off the graphics card: each of them would need its memory anew.
+            self._prepared = Prepared(Path(), 0, self._prepared.estimator, Machine("cpu"))
         self._abreast = 1 if settings.loaders else min(os.cpu_count() or 1, 8)
 
     def of(self, frames: Tensor, holes: Tensor) -> dict[str, Tensor]:

@@ -101,12 +101,15 @@ def _learnt(part: Part, tasks: Sequence[Task]) -> bool:
 def _recipe(config: dict[str, Any], progress: dict[str, Any], facts: dict[str, Any]) -> str:
     phases = ", ".join(phase["name"] for phase in config["phases"][: progress["phase"] + 1])
     spent = f"{progress['total']} steps, {progress['samples']} samples, {progress['seconds']:.0f} s on {facts['device']}"
-    return f"flow-inpaint train {config['what']} (phases {phases}; seed {config['run']['seed']}): {spent}"
+    return f"flow-inpaint train {config['what']} (phases {phases}; seed {config['run']['seed']}; data {config['data']['source']}): {spent}"
 
 
 def _data(config: dict[str, Any]) -> str:
-    height, width = config["data"]["size"]
-    return f"validation clips from {config['data']['source']}, {width}x{height}"
+    data = config["data"]
+    height, width = data["size"]
+    # Names, because paths are nobody's business.
+    sets = ", ".join(Path(folder).resolve().name for folder in data.get("clips", ()))
+    return f"validation clips from {data['source']}{f' ({sets})' if sets else ''}, {width}x{height}"
 
 
 def _table(table: dict[str, Any]) -> str:
