@@ -26,6 +26,7 @@ from .machine import Choice, Machine, choose
 from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
 from .poisson import bounding_box
+from .references import link_references, open_references, read_reference, relit
 from .shot import Look, ShotStore, complete_shot, compose, invent, trace_shot
 from .work import work_folder
 
@@ -106,7 +107,8 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     methods = _Methods.of(params, Machine(str(params["device"])))
     with open_source(job.source) as source, _matte(job, source.info) as matte:
         first, last = frame_range(job, source.info)
-        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock)
+        references = open_references(job.references, source.info)
+        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock, references)
     count = last - first + 1
     hole = survey.pixels / count
     notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
@@ -158,8 +160,9 @@ class _Survey:
     pixels: int
 
 
-def _survey(matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock) -> _Survey:
+def _survey(matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock, references: Iterable[int] = ()) -> _Survey:
     needed = _context(*wanted, reach, info.count)
+    needed = min([needed[0], *references]), max([needed[1], *references])
     rows, columns = np.zeros(info.height, bool), np.zeros(info.width, bool)
     pixels = largest = 0
     everything = True
@@ -237,6 +240,7 @@ class _Run:
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
             fill=self.methods.fill.make(),
+            references_only_unseen=params["reference_use"] == "unseen",
         )
         if self.methods.networks:
             names = self.methods.names
@@ -251,8 +255,10 @@ class _Run:
                 raise BadClip(f"{info.path.name} is {info.width}x{info.height}: pictures of at least {_SMALLEST}x{_SMALLEST} pixels are needed.")
             first, last = frame_range(job, info)
             matte = stack.enter_context(_matte(job, info))
-            output = stack.enter_context(open_output(job.output, source, first, last, keep=matte.files))
-            survey = _survey(matte, info, (first, last), self.look.reach, clock)
+            self.references = open_references(job.references, info)
+            keep = {*matte.files, *(spec.path for spec in job.references)}
+            output = stack.enter_context(open_output(job.output, source, first, last, keep=keep))
+            survey = _survey(matte, info, (first, last), self.look.reach, clock, self.references)
             needed = survey.needed
             masked = unseen = 0
             if survey.region is None:
@@ -271,9 +277,10 @@ class _Run:
                 frames = needed[1] - needed[0] + 1
                 for begin, end in shots if self.completion else ():
                     self._complete(store, begin, end, needed)
-                with clock.beats("trace", frames) as pulse:
+                with clock.beats("trace", frames * (3 if self.references else 1)) as pulse:
                     for begin, end in shots:
                         trace_shot(store, begin, end, self.look.reach, partial(_in_order, pool), pulse)
+                        link_references(store, begin, end, self.references, partial(self._valid, info, survey.region), pulse)
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)
@@ -326,6 +333,7 @@ class _Run:
             for picture, whole in zip(source.read(first, last), matte.read(first, last), strict=True):
                 rgb, hole = picture.rgb[region], np.ascontiguousarray(whole[region])
                 store.remember(picture.index, rgb, hole)
+                self._remember_reference(store, picture.index, source.info, region)
                 if cuts and cuts.is_cut(eight_bits(picture.rgb), whole):
                     begins.append(picture.index)
                     self.say("info", f"A new shot begins at frame {picture.index}.")
@@ -347,6 +355,18 @@ class _Run:
             elif found:
                 store.remember_hops(frame - 1, *found)
         return list(zip(begins, [b - 1 for b in begins[1:]] + [last]))
+
+    def _remember_reference(self, store: ShotStore, frame: int, info: ClipInfo, region: tuple[slice, slice]) -> None:
+        if frame not in self.references:
+            return
+        hole = store.hole(frame)
+        if not hole.any():
+            self.say("warning", f"The reference {self.references[frame].path.name} does nothing: nothing is masked in its frame {frame}.")
+        given = read_reference(self.references[frame], info).part(region)
+        store.remember_reference(frame, relit(given, store.picture(frame), hole, info.white))
+
+    def _valid(self, info: ClipInfo, region: tuple[slice, slice], frame: int) -> np.ndarray:
+        return read_reference(self.references[frame], info).valid[region]
 
     def _write(self, source, store: ShotStore, region, wanted: tuple[int, int], output, pool: ThreadPoolExecutor) -> tuple[int, int]:
         """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
