@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -25,9 +25,10 @@ from .job import Job
 from .machine import Choice, Machine, choose
 from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
+from .passes import Passes, open_passes
 from .poisson import bounding_box
 from .references import link_references, open_references, read_reference, relit
-from .shot import Look, ShotStore, complete_shot, compose, invent, trace_shot
+from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, trace_shot
 from .work import work_folder
 
 #: Stages in order, and about what share of the time each takes; then the same with a method that completes the flow shot by shot.
@@ -35,6 +36,7 @@ STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35
 STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
 _SMALLEST = 16
 _LEAST_SURROUNDINGS = 64
+_NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
 
 T, R = TypeVar("T"), TypeVar("R")
 
@@ -50,7 +52,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """What a job made. `masked`: share of all pixels; `unseen`: share of the masked ones that no frame shows."""
+    """What a job made. `masked`: share of all pixels; `unseen`: share of the masked ones that no frame and no reference shows.
+    `passes`: the folder of each pass that was asked for."""
 
     path: str
     format: str
@@ -67,6 +70,7 @@ class Result:
     flow: str
     completion: str
     fill: str
+    passes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,9 @@ class _Run:
             self.references = open_references(job.references, info)
             keep = {*matte.files, *(spec.path for spec in job.references)}
             output = stack.enter_context(open_output(job.output, source, first, last, keep=keep))
+            passes = None
+            if job.output.passes is not None:
+                passes = stack.enter_context(open_passes(job.output.passes, source, first, last, keep, job.output.path))
             survey = _survey(matte, info, (first, last), self.look.reach, clock, self.references)
             needed = survey.needed
             masked = unseen = 0
@@ -266,6 +273,8 @@ class _Run:
                 for done, picture in enumerate(source.read(first, last), 1):
                     clock.tick("write", done, last - first + 1)
                     output.write(picture)
+                    if passes:
+                        passes.write(picture.index, passes.encoded(picture, picture, _NO_HOLE, _NOWHERE, None))
             else:
                 stack.enter_context(_one_thread_each())
                 pool = stack.enter_context(_pool())
@@ -284,10 +293,16 @@ class _Run:
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)
-                masked, unseen = self._write(source, store, survey.region, (first, last), output, pool)
+                masked, unseen = self._write(source, store, survey.region, (first, last), output, passes, pool)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
-            files = output.commit()
+            folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
+            try:
+                files = output.commit()
+            except BaseException:
+                if passes:
+                    passes.revoke()
+                raise
         count = last - first + 1
         return Result(
             path=str(files.path),
@@ -303,6 +318,7 @@ class _Run:
             seconds=round(clock.seconds(), 3),
             device=self.methods.machine.name if self.methods.networks else "cpu",
             **self.methods.names,
+            passes=folders,
         )
 
     def _complete(self, store: ShotStore, begin: int, end: int, needed: tuple[int, int]) -> None:
@@ -368,21 +384,27 @@ class _Run:
     def _valid(self, info: ClipInfo, region: tuple[slice, slice], frame: int) -> np.ndarray:
         return read_reference(self.references[frame], info).valid[region]
 
-    def _write(self, source, store: ShotStore, region, wanted: tuple[int, int], output, pool: ThreadPoolExecutor) -> tuple[int, int]:
+    def _write(
+        self, source, store: ShotStore, region, wanted: tuple[int, int], output, passes: Passes | None, pool: ThreadPoolExecutor
+    ) -> tuple[int, int]:
         """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
         first, last = wanted
         masked = unseen = 0
+        origin = (region[0].start, region[1].start)
 
         def made(picture):
             hole = store.hole(picture.index)
             if not hole.any():
-                return picture, hole
-            filled = compose(store, picture.index, self.look)
-            return picture.composite(filled, hole, origin=(region[0].start, region[1].start)), hole
+                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None)
+            result = picture.composite(compose(store, picture.index, self.look), hole, origin=origin)
+            about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin))
+            return result, hole, about
 
-        for picture, hole in _in_order(pool, made, source.read(first, last)):
+        for picture, hole, about in _in_order(pool, made, source.read(first, last)):
             self.clock.tick("write", picture.index - first + 1, last - first + 1)
             output.write(picture)
+            if passes:
+                passes.write(picture.index, about)
             masked += int(hole.sum())
             unseen += store.unseen.read(picture.index)[0].size
         return masked, unseen

@@ -15,6 +15,7 @@ from .completion import Completion
 from .fill import Fill
 from .media.info import full_scale
 from .motion import hops_of
+from .passes.pictures import Origins, origins
 from .poisson import bounding_box
 from .propagation.blend import Canvas
 from .propagation.trace import GUARD, UNSEEN, Hops, follow, guard_band, is_inside, nearest
@@ -302,3 +303,10 @@ def compose(store: ShotStore, frame: int, look: Look) -> np.ndarray:
     if np.issubdtype(store.dtype, np.integer):
         return np.clip(np.rint(picture), 0, full_scale(store.dtype)).astype(store.dtype)
     return picture.astype(store.dtype)
+
+
+def origins_of(store: ShotStore, frame: int, look: Look, origin: tuple[int, int]) -> Origins:
+    """Where the hole of a frame comes from. `origin`: row and column of the region in the whole picture."""
+    found = sources(store, frame, look, Invented(*store.invented.read(frame)))
+    white = full_scale(store.dtype)
+    return origins(found, store.hole(frame), frame, origin=origin, reach=look.reach, consistency=look.consistency, white=white)

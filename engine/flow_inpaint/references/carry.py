@@ -10,11 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ..propagation.trace import UNSEEN, Hops, Links, is_inside, nearest
+from ..propagation.trace import GUARD, UNSEEN, Hops, Links, guard_band, is_inside, nearest
 from ..work import Records
 
 #: How many times nearer in time a reference counts than a frame of the footage: it was given to be believed.
 TRUST = 4.0
+#: Pixels of drift that a reference's pixels beside the hole begin with: they serve where nothing better does.
+_DOUBT = 8.0
 
 
 class Store(Protocol):
@@ -53,7 +55,7 @@ def link_references(
             if beside.pixels.size:
                 beside = carrier.step(Hops(*hops.read(frame)), beside)
             if frame in those:
-                own = _itself(frame, np.flatnonzero(store.hole(frame) & valid(frame)), store.shape[1])
+                own = _itself(frame, store.hole(frame), valid(frame))
                 beside = _united(own, beside)
             inside = store.hole(frame).reshape(-1)[beside.pixels]
             records.write(frame, *(part[inside] for part in (beside.pixels, beside.frame, beside.x, beside.y, beside.drift)))
@@ -68,9 +70,13 @@ def _nothing() -> Links:
     return Links(*(np.zeros(0, kind) for kind in (np.int32, np.int32, np.float32, np.float32, np.float32)))
 
 
-def _itself(frame: int, pixels: np.ndarray, width: int) -> Links:
-    y, x = (part.astype(np.float32) for part in np.divmod(pixels, width))
-    return Links(pixels.astype(np.int32), np.full(pixels.size, frame, np.int32), x, y, np.zeros(pixels.size, np.float32))
+def _itself(frame: int, hole: np.ndarray, valid: np.ndarray) -> Links:
+    """The links of a reference's own frame. Around the hole, where footage is not trusted either, they are doubtful: whoever
+    paints may leave halos there."""
+    pixels = np.flatnonzero(guard_band(hole, GUARD) & valid).astype(np.int32)
+    y, x = (part.astype(np.float32) for part in np.divmod(pixels, hole.shape[1]))
+    drift = np.where(hole.ravel()[pixels], np.float32(0), np.float32(_DOUBT))
+    return Links(pixels, np.full(pixels.size, frame, np.int32), x, y, drift)
 
 
 def _united(own: Links, others: Links) -> Links:

@@ -73,7 +73,8 @@ def _fit(given: np.ndarray, wanted: np.ndarray, plane: np.ndarray) -> tuple[np.n
     # How sure the expectation is, counted in pixels that agree to within the noise.
     prior = (_NOISE / np.array([_GAIN, _SLOPE, _SLOPE, _OFFSET])) ** 2 * given.size / 4
     found = expected.copy()
-    found[0] = np.clip(np.median(wanted) / max(np.median(given), 1e-3), 0.1, 10)
+    # From the gain that most pixels have on their own, or what differs would be fitted first.
+    found[0] = np.clip(np.median(wanted / np.maximum(given, 1e-3)), 0.1, 10)
     for _ in range(_ROUNDS):
         error = np.abs(wanted - terms @ found)
         reach = 4.685 * max(1.4826 * float(np.median(error)), _NOISE / 3)
