@@ -30,12 +30,13 @@ from .progress_bar import Bars, JsonLines, Plain, clock_time
 from .training import command as command_of_training
 
 if TYPE_CHECKING:
+    from .coverage import Coverage
     from .pipeline import Forecast, Result
 
 _TRACEBACK = "FLOW_INPAINT_TRACEBACK"
 _PARAMETER = "parameter:"
 _CLIPS = ("source", "mask", "output")
-_JOB_OPTIONS = ["--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json", "--reference", "--passes"]
+_JOB_OPTIONS = ["--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json", "--reference", "--passes", "--coverage"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     _add_job(command("run", _run, "remove what a matte covers from a clip"))
-    _add_job(command("check", _check, "check a job and say what it would take, without doing it"))
+    check = command("check", _check, "check a job and say what it would take and what other frames see, without doing it")
+    _add_job(check)
+    check.add_argument("--coverage", metavar="PICTURE.png", help="draw where and when nothing is seen, and the best frame to paint")
     evaluate = command("evaluate", _evaluate, "score a result against the true picture")
     evaluate.add_argument("truth", metavar="TRUTH", help="the clip without the object")
     evaluate.add_argument("result", metavar="RESULT", help="the clip to score")
@@ -223,6 +226,8 @@ def _overrides(arguments: argparse.Namespace, document: Mapping[str, Any]) -> di
     if arguments.passes is not None or arguments.pass_names is not None or arguments.provenance_format is not None:
         output = _table(fields.get("output", document.get("output")))
         fields["output"] = output | {"passes": _table(output.get("passes")) | _passes(arguments)}
+    if vars(arguments).get("coverage") is not None:
+        fields["coverage"] = _from_here(arguments.coverage)
     if arguments.reference:
         fields["references"] = [_reference(text) for text in arguments.reference]
     if arguments.mask is not None:
@@ -343,8 +348,22 @@ def _forecast_lines(forecast: Forecast) -> list[str]:
         f"{_count(forecast.frames, 'frame')} of {forecast.width}x{forecast.height}, {forecast.masked:.1%} of the picture masked.",
         f"About {clock_time(forecast.seconds)} and {forecast.memory_mib:.0f} MiB of memory on {forecast.device}.",
         f"Optical flow {forecast.flow}, flow completion {forecast.completion}, fill {forecast.fill}.",
+        *_coverage_lines(forecast.coverage),
         *forecast.notes,
     ]
+
+
+def _coverage_lines(coverage: Coverage | None) -> list[str]:
+    if coverage is None:
+        return []
+    lines = [f"Of what is masked other frames show about {coverage.seen:.0%}; {coverage.unseen:.1%} is seen nowhere and will be invented."]
+    if coverage.referenced:
+        lines.append(f"The references show {coverage.referenced:.1%} that no frame shows.")
+    if coverage.reference is not None:
+        lines.append(f"Best to paint as a reference: frame {coverage.reference}, which would show {coverage.reference_shows:.0%} of the unseen.")
+    if coverage.picture is not None:
+        lines.append(f"Look at: {coverage.picture}")
+    return lines
 
 
 def _count(number: int, what: str) -> str:

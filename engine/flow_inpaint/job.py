@@ -6,6 +6,7 @@
     output  { path, format, passes { path, names, provenance = "exr" | "png" } }
     frames  [first, last]
     references  a list of { frame, path }
+    coverage    a PNG file for the picture that a check draws
     params  { preset, NAME = VALUE, ... }
 
 Frame numbers. A *clip frame* is an index into a file, from 0. A *job frame* is an index into the job's
@@ -99,11 +100,12 @@ class Job:
     frames: tuple[int, int] | None = None
     params: Mapping[str, effect.Value] = field(default_factory=effect.resolve)
     references: tuple[ReferenceSpec, ...] = ()
+    coverage: Path | None = None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], base: Path | None = None) -> Job:
         """A validated job. Relative paths count from `base`. Raises `BadParameter` or `BadClip`; opens no media."""
-        top = _table(document, "job", {"source", "mask", "output", "frames", "params", "references"}, {"source", "mask", "output"})
+        top = _table(document, "job", {"source", "mask", "output", "frames", "params", "references", "coverage"}, {"source", "mask", "output"})
         base = base or Path.cwd()
         source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold"}, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
@@ -119,6 +121,7 @@ class Job:
             frames=_range(top.get("frames")),
             params=effect.resolve(params),
             references=_references(top.get("references"), base),
+            coverage=None if top.get("coverage") is None else _path(top["coverage"], "coverage", base),
         )
 
     @classmethod
@@ -169,7 +172,7 @@ def _kind(value: Any) -> str:
 
 def _path(value: Any, name: str, base: Path) -> Path:
     if not isinstance(value, str) or not value or "\0" in value or not _nameable(value):
-        raise BadParameter(f"{name}.path has to be a file name, not {value!r}.")
+        raise BadParameter(f"{name} has to be a file name, not {value!r}.")
     return base / Path(value)
 
 
@@ -211,7 +214,7 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
     if not isinstance(hold, bool):
         raise BadParameter(f"{name}.hold cannot be {hold!r}: say true or false.")
     return ClipSpec(
-        path=_path(table["path"], name, base),
+        path=_path(table["path"], f"{name}.path", base),
         first=_whole(table.get("first", 0), f"{name}.first", 0),
         count=None if count is None else _whole(count, f"{name}.count", 1),
         indices=indices,
@@ -250,7 +253,7 @@ def _mask_part(value: Any, base: Path) -> MaskPart:
 
 def _output(value: Any, base: Path) -> OutputSpec:
     table = _table(value, "output", {"path", "format", "passes"}, {"path"})
-    path = _path(table["path"], "output", base)
+    path = _path(table["path"], "output.path", base)
     name = table.get("format") or format_of(str(table["path"]))
     if not isinstance(name, str) or name not in effect.formats():
         raise BadParameter(f"output.format cannot be {name!r}: choose one of {', '.join(effect.formats())}.")
@@ -269,7 +272,7 @@ def _passes(value: Any, base: Path) -> PassesSpec:
     kind = table.get("provenance", "exr")
     if kind not in ("exr", "png"):
         raise BadParameter(f"output.passes.provenance cannot be {kind!r}: it is exr or png.")
-    return PassesSpec(_path(table["path"], "output.passes", base), tuple(name for name in known if name in names), kind)
+    return PassesSpec(_path(table["path"], "output.passes.path", base), tuple(name for name in known if name in names), kind)
 
 
 def _references(value: Any, base: Path) -> tuple[ReferenceSpec, ...]:
@@ -281,7 +284,7 @@ def _references(value: Any, base: Path) -> tuple[ReferenceSpec, ...]:
     found: dict[int, ReferenceSpec] = {}
     for item in value:
         table = _table(item, "a reference", {"frame", "path"}, {"frame", "path"})
-        spec = ReferenceSpec(_whole(table["frame"], "a reference's frame", 0), _path(table["path"], "a reference", base))
+        spec = ReferenceSpec(_whole(table["frame"], "a reference's frame", 0), _path(table["path"], "a reference's path", base))
         if spec.frame in found:
             raise BadParameter(f"Frame {spec.frame} has two references, {found[spec.frame].path.name} and {spec.path.name}: give one of them.")
         found[spec.frame] = spec

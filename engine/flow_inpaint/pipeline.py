@@ -7,18 +7,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from . import coverage
 from .completion import COMPLETIONS, Completion
 from .completion.smooth import complete as smooth
 from .cuts import CutFinder
 from .effect import Value
 from .errors import Aborted, BadClip, OutOfMemory
+from .evaluation.sheet import save_png
 from .fill import FILLS, Fill
 from .flow import ESTIMATORS, Estimator
 from .job import Job
@@ -75,7 +77,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a job would do. `seconds` and `memory_mib` are estimates for this machine."""
+    """What a job would do. `seconds` and `memory_mib` are estimates for this machine; `coverage` is None where nothing is masked."""
 
     frames: int
     width: int
@@ -88,6 +90,7 @@ class Forecast:
     completion: str
     fill: str
     notes: list[str]
+    coverage: coverage.Coverage | None = None
 
 
 def run(
@@ -113,6 +116,7 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
         first, last = frame_range(job, source.info)
         references = open_references(job.references, source.info)
         survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock, references)
+        foreseen = _coverage(job, source, matte, survey, (first, last), clock) if survey.region else None
     count = last - first + 1
     hole = survey.pixels / count
     notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
@@ -130,7 +134,29 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
         device=methods.machine.name if methods.networks else "cpu",
         **methods.names,
         notes=notes,
+        coverage=foreseen,
     )
+
+
+def _coverage(job: Job, source: Source, matte: Matte, survey: _Survey, wanted: tuple[int, int], clock: _Clock) -> coverage.Coverage:
+    """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
+    reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
+    stretches = []
+    for stretch in coverage.plan(*survey.needed, reach, frames):
+        counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
+        stretches.append((coverage.read_samples(source, matte, stretch.frames, survey.region, clock.check), counted))
+    with _one_thread_each(), _pool() as pool:
+        each = partial(_in_order, pool)
+        found = coverage.forecast(stretches, reach, frames, ESTIMATORS["dis"].make(None), each, cuts=bool(job.params["cuts"]))
+    if job.coverage is None or found.coverage.worst is None:
+        return found.coverage
+
+    def look(frame: int) -> tuple[np.ndarray, np.ndarray]:
+        picture, hole = next(iter(source.read(frame, frame))), next(iter(matte.read(frame, frame)))
+        return eight_bits(picture.rgb), hole
+
+    save_png(job.coverage, coverage.draw(found, survey.region, look))
+    return replace(found.coverage, picture=str(job.coverage))
 
 
 def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
