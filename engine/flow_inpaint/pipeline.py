@@ -38,6 +38,8 @@ STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35
 STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
 _SMALLEST = 16
 _LEAST_SURROUNDINGS = 64
+#: Mattes that a check reads.
+_CHECKED_MATTES = 100
 _NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
 
 T, R = TypeVar("T"), TypeVar("R")
@@ -115,7 +117,7 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     with open_source(job.source) as source, _matte(job, source.info) as matte:
         first, last = frame_range(job, source.info)
         references = open_references(job.references, source.info)
-        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock, references)
+        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock, references, _CHECKED_MATTES)
         foreseen = _coverage(job, source, matte, survey, (first, last), clock) if survey.region else None
     count = last - first + 1
     hole = survey.pixels / count
@@ -190,13 +192,20 @@ class _Survey:
     pixels: int
 
 
-def _survey(matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock, references: Iterable[int] = ()) -> _Survey:
+def _survey(
+    matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock, references: Iterable[int] = (), most: int | None = None
+) -> _Survey:
+    """`most`: how many mattes are read at most, evenly spaced; the others are taken to be as these are."""
     needed = _context(*wanted, reach, info.count)
     needed = min([needed[0], *references]), max([needed[1], *references])
     rows, columns = np.zeros(info.height, bool), np.zeros(info.width, bool)
     pixels = largest = 0
     everything = True
-    for frame, hole in enumerate(matte.read(*needed), needed[0]):
+    step = 1 if most is None else -(-(needed[1] - needed[0] + 1) // most)
+    counted = 0
+    for frame in range(needed[0], needed[1] + 1, step):
+        (hole,) = matte.read(frame, frame)
+        counted += wanted[0] <= frame <= wanted[1]
         clock.tick("matte", frame - needed[0] + 1, needed[1] - needed[0] + 1)
         box = bounding_box(hole)
         if box is None:
@@ -210,10 +219,13 @@ def _survey(matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, c
             pixels += covered
     if everything:
         raise BadClip("The matte covers the whole picture in every frame, so nothing is left to fill it from: check its channel, or invert it.")
+    if not pixels and step > 1:
+        return _survey(matte, info, wanted, reach, clock, references)
     if not pixels:
         return _Survey(None, wanted, 0)
     # A hole shows its background once it has moved by its own size: that much around it may be a source.
     around = max(largest, _LEAST_SURROUNDINGS)
+    pixels = round(pixels * (wanted[1] - wanted[0] + 1) / max(counted, 1))
     return _Survey((_widened(rows, around), _widened(columns, around)), needed, pixels)
 
 

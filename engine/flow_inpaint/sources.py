@@ -9,7 +9,6 @@ import numpy as np
 
 from .propagation.blend import Candidate, weight_of
 from .propagation.trace import UNSEEN, Links
-from .references.carry import TRUST
 
 if TYPE_CHECKING:
     from .shot import Invented, Look, ShotStore
@@ -61,7 +60,7 @@ def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | Non
 def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], np.ndarray | None]:
     """And which pixels (flat) the frame's own reference decides alone; None: none.
 
-    Where the footage shows a pixel too, a reference fades out towards the reach, as far as footage is looked for; what no
+    A reference counts as a frame that shows everything: the nearer in time and the surer the way, the more. Where the footage shows a pixel too, a reference fades out towards the reach, as far as footage is looked for; what no
     frame shows it is taken for however far away it is.
     """
     found: list[Taken] = []
@@ -77,7 +76,7 @@ def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], 
             continue
         links = Links(*records.read(frame))
         distance = np.abs(links.frame - frame)
-        weight = TRUST * weight_of(np.maximum(distance, 1), links.drift, look.consistency)
+        weight = weight_of(np.maximum(distance, 1), links.drift, look.consistency)
         if look.references_only_unseen:
             weight[seen[links.pixels]] = 0
         else:

@@ -22,7 +22,7 @@ def draw(found: Found, region: tuple[slice, slice], look: Callable[[int], tuple[
     look  gives a frame's whole picture, (H, W, 3) uint8, and its hole, (H, W) bool
     """
     coverage = found.coverage
-    frames = {"Least seen": coverage.worst, "Best to paint": coverage.worst if coverage.reference is None else coverage.reference}
+    frames = {"Least seen": coverage.worst} | ({} if coverage.reference is None else {"Best to paint": coverage.reference})
     cells = [_tinted(*look(frame), found.unseen.get(frame), region) for frame in frames.values()]
     sheet = contact_sheet([cells], [f"{title}: frame {frame}" for title, frame in frames.items()])
     return np.concatenate([sheet, _chart(found, sheet.shape[1])])

@@ -12,7 +12,7 @@ from ..motion import View, eight_bits, view_of
 from ..propagation.trace import GUARD, guard_band
 
 #: Frames that are looked at, frames that are read (decoding is what takes the time), and pixels of a small picture.
-_LOOKED_AT, _READ, _PIXELS = 150, 900, 240 * 135
+_LOOKED_AT, _READ, _PIXELS = 100, 900, 240 * 135
 #: How many samples the reach spans at least.
 _STEPS = 4
 

@@ -13,8 +13,6 @@ import numpy as np
 from ..propagation.trace import GUARD, UNSEEN, Hops, Links, guard_band, is_inside, nearest
 from ..work import Records
 
-#: How many times nearer in time a reference counts than a frame of the footage: it was given to be believed.
-TRUST = 4.0
 #: Pixels of drift that a reference's pixels beside the hole begin with: they serve where nothing better does.
 _DOUBT = 8.0
 
