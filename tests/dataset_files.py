@@ -29,7 +29,8 @@ def write_palette(path: Path, numbers: np.ndarray, bits: int = 8) -> None:
     h, w = numbers.shape
     spread = np.unpackbits(numbers.astype(np.uint8)[..., None], axis=-1)[..., 8 - bits :].reshape(h, -1)
     rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(spread, axis=-1))
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", w, h, bits, 3, 0, 0, 0)), (b"PLTE", _COLOURS), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    head = struct.pack(">IIBBBBB", w, h, bits, 3, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"PLTE", _COLOURS), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     data = b"".join(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
 

@@ -116,7 +116,8 @@ def test_any_folder_of_clips(tmp_path):
     beach, *streets = find_clips(tmp_path)
     assert beach.name == "deep/down/beach" and beach.annotations is None
     assert [path.name for path in beach.frames] == ["shot 1.png", "shot 2.png", "shot 10.png"]
-    assert [(clip.name, clip.video) for clip in streets] == [(f"deep/{name}", tmp_path / "deep" / name) for name in ("street.MOV", "street.mp4")]
+    files = ("street.MOV", "street.mp4")
+    assert [(clip.name, clip.video) for clip in streets] == [(f"deep/{name}", tmp_path / "deep" / name) for name in files]
     assert not streets[0].frames and beach.video is None
 
 

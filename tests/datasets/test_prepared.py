@@ -191,7 +191,8 @@ def test_motion_around_holes_is_measured_as_a_job_does(tmp_path):
     hole = np.zeros(SIZE, bool)
     hole[30:60, 40:80] = True
     one, other = view_of(a, hole), view_of(b, hole)
-    wanted = estimate_pair(one.grey, other.grey, hole, hole, estimator=DIS(), complete=complete, refinement=3, short_sighted=DIS.short_sighted)
+    how = {"estimator": DIS(), "complete": complete, "refinement": 3, "short_sighted": DIS.short_sighted}
+    wanted = estimate_pair(one.grey, other.grey, hole, hole, **how)
     for flow, right in zip(found.measured(a, b, hole, hole), wanted, strict=True):
         np.testing.assert_array_equal(flow, right)
     assert np.abs(wanted[0] - found.flows(clip, 0, 1)[0, 0]).max() > 0.01

@@ -94,7 +94,8 @@ def test_flow_of_a_mirrored_and_of_a_reversed_clip():
     """Against what is measured on the pictures that were mirrored or reversed."""
     from flow_inpaint.flow.dis import DIS
 
-    noise = cv2.GaussianBlur(np.random.default_rng(3).normal(128, 300, (80, 120)).astype(np.float32), (0, 0), 3).clip(0, 255).astype(np.uint8)
+    noise = np.random.default_rng(3).normal(128, 300, (80, 120)).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), 3).clip(0, 255).astype(np.uint8)
     clip = [np.ascontiguousarray(noise[10 - k : 70 - k, 3 * k : 3 * k + 90]) for k in range(3)]
 
     def measured(clip: list[np.ndarray]) -> np.ndarray:
@@ -242,7 +243,8 @@ def test_preparing_says_what_will_be_learnt_from(films, tmp_path):
         f"Preparing clip {k} of 4: {name}" for k, name in enumerate(("down", "right", "small", "short"), 1)
     ]
     assert said[-1] == (
-        "Learning from 8 windows of 2 clips; 1 have fewer than 12 frames or less than 64x48 pixels; 1 others are for validation, flow by dis."
+        "Learning from 8 windows of 2 clips, with flow by dis. Left out: 1 with fewer than 12 frames or less than 64x48 pixels. "
+        "For validation: 1."
     )
     again: list[str] = []
     prepare(films, motion=True, processes=Processes(1, 2), stopped=lambda: True, say=again.append)
@@ -253,7 +255,7 @@ def test_preparing_says_what_will_be_learnt_from(films, tmp_path):
     ("changes", "sentence"),
     [
         ({"clips": ()}, "data.source = 'clips' needs data.clips: the folder of a data set, or several."),
-        ({"frames": 40}, "No clip of SET has 40 frames of 64x48 pixels (data.frames, data.size); the longest has 16 of 90x60 with data.height = 240."),
+        ({"frames": 40}, "No clip of SET has 40 frames of 64x48 pixels (data.frames, data.size); the longest has 16 of 90x60 with"),
         ({"size": (50, 200)}, "No clip of SET has 12 frames of 200x50 pixels"),
         ({"height": 30}, "16 of 45x30 with data.height = 30."),
         ({"cache": "SET/cache"}, "data.cache cannot be SET/cache: it lies within the data set SET, which is left as it is."),
@@ -297,7 +299,10 @@ def test_textures_of_photographs(films):
         ("textures", "nowhere", "data.textures cannot be 'FOLDER/nowhere': there is no such folder."),
         ("objects", "empty", "data.objects cannot be 'FOLDER/empty': there are no sequences of masks below FOLDER/empty."),
         ("textures", "empty", "data.textures cannot be 'FOLDER/empty': there are no pictures below FOLDER/empty."),
-        ("objects", "broken", "data.objects cannot be 'FOLDER/broken': FOLDER/broken/Annotations/a/0.png is damaged or cut short: use a sound copy."),
+        (
+            "objects", "broken",
+            "data.objects cannot be 'FOLDER/broken': FOLDER/broken/Annotations/a/0.png is damaged or cut short: use a sound copy.",
+        ),
     ],
 )
 def test_folders_that_hold_no_bank(tmp_path, name, text, part):
@@ -334,15 +339,16 @@ def test_settings_that_do_not_fit_together(changes, sentence):
 
 
 def words(films: DataSettings, what: str, out: Path, *more: str, config: Path | None = None) -> list[str]:
-    made = ["train", what, "--config", str(config or f"{what}-toy"), "--device", "cpu", "--out", str(out), "--set", f"data.clips={films.clips[0]}"]
-    made += ["--set", "data.source=clips", "--set", f"data.cache={films.cache}", "--set", "data.flow=dis"]
+    made = ["train", what, "--config", str(config or f"{what}-toy"), "--device", "cpu", "--out", str(out)]
+    made += ["--set", f"data.clips={films.clips[0]}", "--set", "data.source=clips", "--set", f"data.cache={films.cache}", "--set", "data.flow=dis"]
     return made + [word for change in more for word in ("--set", change)]
 
 
 def test_dfc_and_deepfill_are_trained_on_footage(films, tmp_path, capfd):
     assert cli.main(words(films, "dfc", tmp_path / "dfc", "task.width=0.03", "data.size=[48,64]", "train.steps=1")) == 0
     out = capfd.readouterr().out
-    assert "Preparing clip 1 of 2: down" in out and "Learning from 8 windows of 2 clips; the same ones are for validation, flow by dis." in out
+    assert "Preparing clip 1 of 2: down" in out
+    assert "Learning from 8 windows of 2 clips, with flow by dis. For validation: the same." in out
     assert "Finished after 4 steps" in out
     assert cli.main(["export", str(tmp_path / "dfc")]) == 0
     catalogue = (tmp_path / "dfc/export/catalog.toml").read_text()
@@ -390,7 +396,8 @@ def test_dfc_overfits_two_clips(films, tmp_path):
 def test_ctrl_c_saves_and_ends_the_loaders_too(films, tmp_path):
     import psutil
 
-    command = [sys.executable, "-m", "flow_inpaint", *words(films, "dfc", tmp_path / "run", "data.size=[48,64]", "data.loaders=1", "task.width=0.03")]
+    command = [sys.executable, "-m", "flow_inpaint"]
+    command += words(films, "dfc", tmp_path / "run", "data.size=[48,64]", "data.loaders=1", "task.width=0.03")
     command += ["--set", "phases.stage1.train.steps=100000"]
     process = subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -203,7 +203,8 @@ def _check_data(data: DataSettings) -> None:
     if min(data.size) < 8 or not data.mattes:
         raise BadParameter("data.size and data.mattes: a clip has at least 8 pixels each way, and there is at least one kind of matte.")
     if "object" in data.mattes and not data.objects:
-        raise BadParameter("data.mattes has 'object', for which data.objects has to name a data set with annotations or a folder of mattes.")
+        needed = "data.objects has to name a data set with annotations or a folder of mattes"
+        raise BadParameter(f"data.mattes has 'object', for which {needed}.")
     for name, given, needed in (
         ("objects", data.objects, "object" in data.mattes or "'object' in data.mattes"),
         ("textures", data.textures, data.source != "clips" or "generated scenes: data.source = 'scenes' or 'mixed'"),

@@ -74,7 +74,9 @@ def export(
             "licence": LICENCE,
             "source": source or "trained for Flow Inpaint",
             "training": _recipe(config, progress, facts),
-            "quality": [{"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()],
+            "quality": [
+                {"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()
+            ],
             "notes": notes,
         }
         header = {"role": part.role, "architecture": part.architecture, "width": f"{part.width:g}"}

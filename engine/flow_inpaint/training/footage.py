@@ -99,10 +99,9 @@ def prepare(
     windows = sum(count - settings.frames + 1 for count, _, _ in library.shapes)
     left_out = len(learnt) - len(library.clips)
     height, width = settings.size
-    why = f"; {left_out} have fewer than {settings.frames} frames or less than {width}x{height} pixels" if left_out else ""
-    look = f"{len(held_out)} others are for validation" if held_out else "the same ones are for validation"
-    by = f", flow by {ready.estimator}" if motion else ""
-    say(f"Learning from {windows} windows of {len(library.clips)} clips{why}; {look}{by}.")
+    by = f", with flow by {ready.estimator}" if motion else ""
+    less = f" Left out: {left_out} with fewer than {settings.frames} frames or less than {width}x{height} pixels." if left_out else ""
+    say(f"Learning from {windows} windows of {len(library.clips)} clips{by}.{less} For validation: {len(held_out) or 'the same'}.")
 
 
 # --- the clips ---

@@ -118,7 +118,15 @@ class Samples:
     """
 
     def __init__(
-        self, settings: DataSettings, seed: int, share: Share, device: torch.device, *, footage: float, validation: bool, uses: Collection[str]
+        self,
+        settings: DataSettings,
+        seed: int,
+        share: Share,
+        device: torch.device,
+        *,
+        footage: float,
+        validation: bool,
+        uses: Collection[str],
     ):
         from .estimates import Estimates
         from .footage import Footage

@@ -66,8 +66,8 @@ class Trainer:
         for task in tasks:
             if EXACT in task.uses and footage_share(config.data):
                 raise BadParameter(
-                    f"data.source cannot be '{config.data.source}' for {config.what}, which learns from exact flow, and nobody knows that of "
-                    "footage: choose scenes; data.textures lets them have the looks of footage."
+                    f"data.source cannot be '{config.data.source}' for {config.what}, which learns from exact flow, and nobody knows "
+                    "that of footage: choose scenes; data.textures lets them have the looks of footage."
                 )
         self.record = Record(config, tasks[0], out, processes, device, say)
         torch.manual_seed(seed_of(config.run.seed, "model"))
