@@ -48,6 +48,8 @@ def run(arguments: argparse.Namespace, aborted: Callable[[], bool], say: Callabl
     size = None if arguments.size == "full" else _size(arguments.size)
     frames = None if arguments.frames is None else _whole("--frames", arguments.frames, 2)
     seed = _whole("--seed", arguments.seed, 0)
+    if number not in "34" and (flow, seen) != ("dis", "true"):
+        raise BadParameter(f"--flow and --seen are for tables 3 and 4, whose flows they choose, and not for table {number}.")
     if (arguments.data is None) == (arguments.generated is None):
         raise BadParameter("Give either DATA, the folder of a data set, or --generated SEED; flow-inpaint evaluate table --help says more.")
     if arguments.generated is not None and (arguments.split or arguments.sequences):
@@ -59,6 +61,8 @@ def run(arguments: argparse.Namespace, aborted: Callable[[], bool], say: Callabl
 
     exact = arguments.generated is not None
     collection = _collection(arguments, size, frames, exact)
+    if number == "6" and exact and arguments.setting:
+        raise BadParameter("--setting hides something, and table 6 on generated clips compares flows of whole pictures: leave it out.")
     settings = [runner.NOTHING_HIDDEN] if number == "6" and exact else _settings(arguments.setting, collection)
     given = tuple(weight_choice.read(text) for text in arguments.weights)
     choices = tables.Choices(given, device, flow, seen, seed, exact)

@@ -58,7 +58,7 @@ class CompletionBench:
     shares     whether the table tells apart where each method errs most (table 3)
     """
 
-    around = ("True flow", "Given flow")
+    around = ("Given flow", "True flow")
     baseline = REGION_FILL
 
     def __init__(self, methods: Sequence[Method], seed: int, *, estimator: Estimator, named: Any, seen: str, shares: bool):
@@ -106,7 +106,9 @@ class CompletionBench:
     def surroundings(self, ready: Ready) -> tuple[np.ndarray, np.ndarray]:
         middle = len(ready.true[0]) // 2
         truth, hole = ready.true[0][middle], ready.holes[middle]
-        return flow_picture(truth, truth, hole), flow_picture(np.where(hole, 0, ready.given[0][middle]), truth, hole)
+        given = flow_picture(ready.given[0][middle], truth, hole)
+        given[hole] = 127
+        return given, flow_picture(truth, truth, hole)
 
     def measure(self, method: Method, ready: Ready, aborted: Aborted) -> list[Found]:
         found = []

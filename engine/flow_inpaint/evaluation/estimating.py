@@ -20,9 +20,9 @@ from .weight_choice import Weights
 
 _COLUMNS = (
     Column("epe", "EPE, seen in both frames (px)"),
-    Column("slow", "slower than 10 px"),
-    Column("medium", "10 to 40 px"),
-    Column("fast", "faster than 40 px"),
+    Column("slow", "slow"),
+    Column("medium", "medium"),
+    Column("fast", "fast"),
     Column("edges", "near motion edges"),
     Column("thin", "thin structures"),
     Column("occluded", "hidden in the other frame"),

@@ -90,10 +90,12 @@ def _measured(
         for key, picture in zip(around, bench.surroundings(ready), strict=True):
             rows.keep(key, {}, picture)
         for method in missing:
-            if aborted():
-                raise Aborted("Stopped; what was measured is kept, and the same command goes on from here.")
             say(f"{where}: {method.rows[-1]}")
-            for part, (figures, picture) in enumerate(bench.measure(method, ready, aborted)):
+            try:
+                measured = bench.measure(method, ready, aborted)
+            except Aborted as error:
+                raise Aborted("Stopped; what was measured is kept, and the same command goes on from there.") from error
+            for part, (figures, picture) in enumerate(measured):
                 rows.keep(_key(table, footage, setting, method.identity, part), figures, picture)
 
 

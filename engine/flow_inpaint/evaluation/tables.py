@@ -79,6 +79,8 @@ class _Pool:
             useless = chosen.run is None and not chosen.of(*roles)
             if useless or (chosen.run is not None and not (dfc_shape if runs == "dfc" else lambda one: deepfill_shape(one.run))(chosen)):
                 raise BadParameter(f"The weights '{chosen.label}' are for something that this table does not compare.")
+            if chosen.run is None and chosen.of(*DFC_ROLES[1:3]) and not chosen.of(DFC_ROLES[0]):
+                raise BadParameter(f"The weights '{chosen.label}' are of a later stage: join them to the first one's, LABEL=FIRST+SECOND+THIRD.")
 
     @property
     def runs(self) -> list[Weights]:
@@ -92,10 +94,11 @@ class _Pool:
 
     def nets(self) -> list[Weights]:
         """Flow completion networks; runs among them."""
-        found = [chosen for chosen in self._given if chosen.run or chosen.of(*DFC_ROLES)] or [
-            one for one in (installed(*DFC_ROLES[:3]), installed(DFC_ROLES[3])) if one
-        ]
-        return [chosen for chosen in found if dfc_shape(chosen)]
+        several, single = DFC_ROLES[:3], DFC_ROLES[3]
+        found: list[Weights | None] = []
+        for chosen in self._given:
+            found += [chosen] if chosen.run is not None else [chosen.of(*several), chosen.of(single)]
+        return [one for one in found if one] or [one for one in (installed(*several), installed(single)) if one and dfc_shape(one)]
 
     def _of(self, role: str) -> list[Weights | None]:
         return [part for chosen in self._given if (part := chosen.of(role))] or [installed(role)]
@@ -169,7 +172,7 @@ def _propagated(
 def _table_3(choices: Choices) -> Bench:
     from .completing import network, region_fill
 
-    pool, methods = _Pool(choices, "flownet2", *DFC_ROLES, runs="dfc"), [region_fill()]
+    pool, methods = _Pool(choices, *_true(choices), *DFC_ROLES, runs="dfc"), [region_fill()]
     for chosen in pool.nets():
         _, stages = dfc_shape(chosen) or ("", 1)
         label = chosen.label or "DFC-Net as installed"
@@ -183,7 +186,7 @@ def _table_3(choices: Choices) -> Bench:
 def _table_4(choices: Choices) -> Bench:
     from .completing import network, region_fill
 
-    pool, methods = _Pool(choices, "flownet2", *DFC_ROLES, runs="dfc"), [region_fill()]
+    pool, methods = _Pool(choices, *_true(choices), *DFC_ROLES, runs="dfc"), [region_fill()]
     for chosen in pool.nets():
         shape, stages = dfc_shape(chosen) or ("", 1)
         last = _STAGE_DIGITS[stages - 1] if shape == "stages" else _SHAPES[shape]
@@ -193,6 +196,11 @@ def _table_4(choices: Choices) -> Bench:
     ranks = {rank(row) for method in methods for row in method.rows if row is not None}
     missing = [Method((name,)) for place, name in enumerate(_ROWS_4) if place not in ranks]
     return _completion(choices, pool, [*methods, *missing], shares=False)
+
+
+def _true(choices: Choices) -> list[str]:
+    """The role of weights that the true flow is measured with."""
+    return ["flownet2"] if choices.flow == "flownet2" else []
 
 
 def _completion(choices: Choices, pool: _Pool, methods: Sequence[Method], *, shares: bool) -> Bench:
