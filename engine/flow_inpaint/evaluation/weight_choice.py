@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from ..weights.loading import need_torch, sha256
 if TYPE_CHECKING:
     from ..completion.dfc_net import DFCNet
 
+_MARK = re.compile(r"(?<! )=(?! )")
 _STAGES = ("stage1", "stage2", "stage3")
 DFC_ROLES = ("dfc_stage1", "dfc_stage2", "dfc_stage3", "dfc_single")
 
@@ -67,11 +70,13 @@ class Weights:
 def read(text: str) -> Weights:
     """What `[LABEL=]WHAT[+WHAT ...]` names: each WHAT a set's name, a .safetensors file, a folder with a catalogue, or a run's.
 
+    An equals sign between spaces is a part of the label, as in "p = 50=NAME".
+
     Raises `BadParameter`, `BadWeights` or `MissingWeights`.
     """
-    label, mark, what = text.partition("=")
-    if not mark or Path(text).exists():
-        label, what = "", text
+    label, what = "", text
+    if not Path(text).exists() and (mark := _MARK.search(text)):
+        label, what = text[: mark.start()], text[mark.end() :]
     need_torch()
     parts = [part.strip() for part in what.split("+")] if not Path(what).exists() else [what]
     if not all(parts):
@@ -217,8 +222,6 @@ def _file(path: Path) -> weights.WeightSet:
 
 
 def _header(text: str | None, header: dict[str, str]) -> dict[str, Any]:
-    import json
-
     fields = ("name", "role", "architecture", "width", "licence", "source", "training", "quality", "notes")
     try:
         told = json.loads(text) if text else dict(header)
