@@ -14,29 +14,30 @@ if TYPE_CHECKING:
     from .evaluation.tables import Choices
 
 _SIZE, _GENERATED_FRAMES, _GENERATED_CLIPS = "432x240", 12, 8
-_SETTINGS = "square, random, object"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The words of the command."""
-    parser.add_argument("number", metavar="N", help="1 pictures, 2 several frames, 3 mining, 4 flow completion, 5 propagation, 6 initial flow")
-    parser.add_argument("data", metavar="DATA", nargs="?", help="a data set: DAVIS, YouTube-VOS, or any folder of clips")
-    parser.add_argument("--generated", metavar="SEED", help="generated clips, whose flow is known exactly, in place of DATA")
-    parser.add_argument("--clips", metavar="K", help=f"so many generated clips (default {_GENERATED_CLIPS})")
-    parser.add_argument("--split", metavar="NAME", help="only the clips of a split: 2017/val, valid, or a text file of names")
-    parser.add_argument("--sequences", metavar="A,B", help="only these clips")
-    parser.add_argument("--frames", metavar="N", help=f"so many frames of each clip (default all; {_GENERATED_FRAMES} of generated ones)")
-    parser.add_argument("--size", metavar="WxH", default=_SIZE, help=f"the size that clips are brought to, or full: their own (default {_SIZE})")
-    parser.add_argument("--setting", metavar="NAME", help=f"what is hidden: {_SETTINGS}, or several, with commas (default: square, and object where there are objects)")
-    parser.add_argument("--seed", metavar="N", default="1", help="of the random shapes (default 1)")
-    parser.add_argument("--flow", metavar="NAME", default="dis", help="tables 3 and 4: what the true flow of footage is measured by, dis or flownet2 (default dis)")
-    parser.add_argument("--seen", metavar="WHAT", default="true", help="tables 3 and 4: flow around the hole is true, or estimated as the pipeline does (default true)")
-    parser.add_argument(
-        "--weights", metavar="[LABEL=]WHAT", action="append", default=[],
-        help="weights to compare: the name of an installed set, a .safetensors file, an exported or a run's folder; + joins stages; repeatable",
-    )  # fmt: skip
-    parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or gpu (default auto)")
-    parser.add_argument("--out", metavar="DIR", help="where to keep figures and write the table (default: tables/table-N)")
+
+    def option(name: str, metavar: str, hint: str, **more: Any) -> None:
+        parser.add_argument(name, metavar=metavar, help=hint, **more)
+
+    option("number", "N", "1 pictures, 2 several frames, 3 mining, 4 flow completion, 5 propagation, 6 initial flow")
+    option("data", "DATA", "a data set: DAVIS, YouTube-VOS, or any folder of clips", nargs="?")
+    option("--generated", "SEED", "generated clips, whose flow is known exactly, in place of DATA")
+    option("--clips", "K", f"so many generated clips (default {_GENERATED_CLIPS})")
+    option("--split", "NAME", "only the clips of a split: 2017/val, valid, or a text file of names")
+    option("--sequences", "A,B", "only these clips")
+    option("--frames", "N", f"so many frames of each clip (default all; {_GENERATED_FRAMES} of generated ones)")
+    option("--size", "WxH", f"the size that clips are brought to, or full: their own (default {_SIZE})", default=_SIZE)
+    option("--setting", "NAME", "what is hidden: square, random, object, or several with commas (default square, and object if there is any)")
+    option("--seed", "N", "of the random shapes (default 1)", default="1")
+    option("--flow", "NAME", "tables 3 and 4: what measures the true flow of footage, dis or flownet2 (default dis)", default="dis")
+    option("--seen", "WHAT", "tables 3 and 4: flow around the hole is true, or estimated as in the pipeline (default true)", default="true")
+    weights = "weights to compare: an installed set, a .safetensors file, an exported or a run's folder; + joins stages; repeatable"
+    option("--weights", "[LABEL=]WHAT", weights, action="append", default=[])
+    option("--device", "NAME", "auto, cpu or gpu (default auto)", default="auto")
+    option("--out", "DIR", "where to keep figures and write the table (default tables/table-N)")
 
 
 def run(arguments: argparse.Namespace, aborted: Callable[[], bool], say: Callable[[str], None]) -> list[Path]:
@@ -57,13 +58,14 @@ def run(arguments: argparse.Namespace, aborted: Callable[[], bool], say: Callabl
     if arguments.clips is not None and arguments.generated is None:
         raise BadParameter("--clips says how many clips are generated: add --generated SEED, or choose with --sequences.")
 
+    from .evaluation import bench as bench_room
     from .evaluation import runner, tables, weight_choice
 
     exact = arguments.generated is not None
     collection = _collection(arguments, size, frames, exact)
     if number == "6" and exact and arguments.setting:
         raise BadParameter("--setting hides something, and table 6 on generated clips compares flows of whole pictures: leave it out.")
-    settings = [runner.NOTHING_HIDDEN] if number == "6" and exact else _settings(arguments.setting, collection)
+    settings = [bench_room.NOTHING_HIDDEN] if number == "6" and exact else _settings(arguments.setting, collection)
     given = tuple(weight_choice.read(text) for text in arguments.weights)
     choices = tables.Choices(given, device, flow, seen, seed, exact)
     bench = tables.bench_of(int(number), choices)

@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from flow_inpaint.evaluation.flow_errors import Sums, add_completion, add_estimation, end_point_errors, mean_of, near_jumps, thin_structures, worst
+from flow_inpaint.evaluation.flow_errors import (
+    Sums,
+    add_completion,
+    add_estimation,
+    end_point_errors,
+    mean_of,
+    near_jumps,
+    thin_structures,
+    worst,
+)
 from flow_inpaint.training.losses import hard_regions
 
 

@@ -36,8 +36,8 @@ def data(tmp_path_factory):
 def table(data, tmp_path, capsys):
     def made(number, *words, code=0, source=data):
         out = tmp_path / "out"
-        start = ["evaluate", "table", str(number), *([str(source)] if source else []), "--out", str(out), "--size", "64x48", "--device", "cpu"]
-        assert cli.main([*start, *map(str, words)]) == code
+        start = ["evaluate", "table", number, *([source] if source else []), "--out", out, "--size", "64x48", "--device", "cpu"]
+        assert cli.main([str(word) for word in (*start, *words)]) == code
         said = capsys.readouterr()
         if code:
             return said.err
@@ -133,7 +133,8 @@ def test_table_4_with_networks(table):
     assert all(np.isfinite(value) and value > 0 for value in epe.values()) and len(set(epe.values())) == 4
     assert float(rows["square", "Stage-1 (tiny)", "mean"]["ratio"]) == pytest.approx(epe["Stage-1 (tiny)"] / epe["Region-Fill (smooth)"])
     order = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][1:]
-    assert order[:2] == ["Region-Fill (smooth)", "Stage-1 (tiny)"] and order[3:] == ["DFC-Single", "DFC-Net without multi-scale", "DFC-Net (tiny)"]
+    assert order[:3] == ["Region-Fill (smooth)", "Stage-1 (tiny)", "Stage-2 (tiny)"]
+    assert order[3:] == ["DFC-Single", "DFC-Net without multi-scale", "DFC-Net (tiny)"]
     assert "Weights tiny: tiny-1 (dfc_stage1, width 0.0625, SHA-256" in text
 
 

@@ -8,7 +8,7 @@ from weight_files import data_folder, stored  # noqa: F401
 
 from flow_inpaint import cli, weights
 from flow_inpaint.errors import BadParameter, BadWeights, MissingWeights
-from flow_inpaint.evaluation import weight_choice
+from flow_inpaint.evaluation import runs, weight_choice
 from flow_inpaint.evaluation.tables import Choices, bench_of
 
 FIRST, LATER = "dfc_initial_resnet50", "dfc_refine_resnet50"
@@ -74,10 +74,10 @@ def test_a_path_with_an_equals_sign_is_a_path(tmp_path):
 
 def test_a_run(run):
     chosen = weight_choice.read(str(run))
-    assert chosen.run == run and chosen.label == "plain" and weight_choice.mining(run) == "without mining"
+    assert chosen.run == run and chosen.label == "plain" and runs.mining(run) == "without mining"
     # Only the stages that have begun to learn; the others hold what they were born with.
     assert weight_choice.dfc_shape(chosen) == ("plain", 1) and len(weight_choice.dfc_net(chosen).stages) == 1
-    assert weight_choice.deepfill_shape(run) is None
+    assert runs.deepfill_shape(run) is None
 
 
 def test_the_identity_is_that_of_the_weights(run, tmp_path):

@@ -82,8 +82,9 @@ class CompletionBench:
         for k, (truth, given, hole) in enumerate(made):
             if ready is None:
                 shape = (footage.count - 1, 2, *hole.shape)
-                true, held = ([allocate(f"{kind}-{way}", shape, np.float32) for way in ("forward", "backward")] for kind in ("true", "given"))
-                ready = Ready(folder, tuple(true), tuple(held), allocate("holes", (footage.count, *hole.shape), np.bool_))
+                true = (allocate("true-forward", shape, np.float32), allocate("true-backward", shape, np.float32))
+                held = (allocate("given-forward", shape, np.float32), allocate("given-backward", shape, np.float32))
+                ready = Ready(folder, true, held, allocate("holes", (footage.count, *hole.shape), np.bool_))
             ready.holes[k] = hole
             if before is not None:
                 t = k - 1

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -118,9 +118,9 @@ class GeneratedClip:
 
 
 class Collection:
-    """The footage of a table, one clip after the other, so that only one is ever in memory. `makers` make it when it is its turn."""
+    """The footage of a table, one clip after the other, so that only one is ever in memory. `make` makes one by its number."""
 
-    def __init__(self, title: str, names: Sequence[str], make):
+    def __init__(self, title: str, names: Sequence[str], make: Callable[[int], Footage]):
         self.title, self.names, self._make = title, list(names), make
 
     def __len__(self) -> int:
@@ -131,7 +131,12 @@ class Collection:
 
 
 def of_data_set(
-    root: Path | str, *, split: str | None = None, chosen: Sequence[str] = (), size: tuple[int, int] | None = None, frames: int | None = None
+    root: Path | str,
+    *,
+    split: str | None = None,
+    chosen: Sequence[str] = (),
+    size: tuple[int, int] | None = None,
+    frames: int | None = None,
 ) -> Collection:
     """The clips of a data set (see `datasets.find_clips`).
 
@@ -163,7 +168,8 @@ def generated(seed: int, clips: int, size: tuple[int, int], frames: int) -> Coll
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingWeights(f"Generated clips need PyTorch ({error}): pip install 'flow-inpaint[networks]' brings it.") from error
-    return Collection(f"generated clips, seed {seed}", [f"generated-{seed}-{k}" for k in range(clips)], lambda k: GeneratedClip(seed, k, size, frames))
+    names = [f"generated-{seed}-{k}" for k in range(clips)]
+    return Collection(f"generated clips, seed {seed}", names, lambda k: GeneratedClip(seed, k, size, frames))
 
 
 def _other(clips: Sequence[Clip], own: int) -> Clip | None:

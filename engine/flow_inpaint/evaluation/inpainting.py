@@ -20,9 +20,10 @@ from ..work import work_folder
 from .bench import Aborted, Column, Found, Method
 from .footage import Footage
 from .holes import hidden
+from .runs import inpainter
 from .scores import evaluate
 from .sheet import overlay, save_png
-from .weight_choice import DFC_ROLES, Weights, inpainter
+from .weight_choice import DFC_ROLES, Weights
 
 _COLUMNS = (
     Column("psnr_hole", "PSNR hole (dB)", 2),

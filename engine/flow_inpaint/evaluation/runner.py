@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import Aborted, BadClip
 from . import report
-from .bench import NOTHING_HIDDEN, Bench, Method
+from .bench import Bench, Method
 from .flow_errors import mean_of
 from .footage import Collection, Footage
 from .report import Line
@@ -24,7 +24,12 @@ _PICTURES_ONLY = "surroundings"
 
 @dataclass(frozen=True)
 class Table:
-    """What is to be worked through. `facts` are sentences for above the table; `name` that of the files."""
+    """What is to be worked through.
+
+    name   of the files
+    facts  sentences for above the table
+    key    what figures depend on beside the clip, the setting, the bench and the method
+    """
 
     name: str
     title: str
@@ -33,7 +38,6 @@ class Table:
     collection: Collection
     settings: Sequence[str]
     key: Key
-    """What figures depend on beside clip, setting, bench and method."""
 
 
 def run(table: Table, out: Path, *, say: Callable[[str], None], aborted: Callable[[], bool]) -> list[Path]:
@@ -48,7 +52,8 @@ def run(table: Table, out: Path, *, say: Callable[[str], None], aborted: Callabl
     for number, footage in enumerate(table.collection, 1):
         for setting in table.settings:
             if setting == "object" and not footage.has_object:
-                raise BadClip(f"The setting 'object' needs another clip with annotated objects to paste over {footage.name}: choose others.")
+                what = "needs another clip with annotated objects to paste"
+                raise BadClip(f"The setting 'object' {what} over {footage.name}, and there is none: choose another --setting.")
             _measured(table, rows, footage, setting, f"{number}/{len(table.collection)} {footage.name}, {setting}", say, aborted)
             for method, part, row in shown:
                 if method.work is not None:
@@ -106,9 +111,8 @@ def _key(table: Table, footage: Footage, setting: str, method: object, part: int
 
 def _pictures(table: Table, rows: Rows, footage: Footage, setting: str) -> list[np.ndarray]:
     left, right = (rows.picture(_key(table, footage, setting, _PICTURES_ONLY, side)) for side in range(2))
-    made = [
-        rows.picture(_key(table, footage, setting, method.identity, part)) for method, part, _ in _shown_rows(table.bench) if method.work is not None
-    ]
+    shown = [(method, part) for method, part, _ in _shown_rows(table.bench) if method.work is not None]
+    made = [rows.picture(_key(table, footage, setting, method.identity, part)) for method, part in shown]
     # A picture that someone has deleted leaves its place empty.
     blank = np.zeros((8, 8, 3), np.uint8)
     return [blank if picture is None else picture for picture in (left, *made, right)]
@@ -135,5 +139,3 @@ def _lines(table: Table, found: dict[tuple[str, str], dict[str, Figures]]) -> li
 def _ratio(error: float | None, base: float | None) -> float | None:
     return None if error is None or not base else error / base
 
-
-__all__ = ["NOTHING_HIDDEN", "Table", "run"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ..errors import BadParameter, MissingWeights
 from ..flow import ESTIMATORS
 from .bench import Bench, Method
-from .weight_choice import DFC_ROLES, Weights, deepfill_shape, dfc_net, dfc_shape, installed, mining
+from .runs import deepfill_shape, mining
+from .weight_choice import DFC_ROLES, Weights, dfc_net, dfc_shape, installed
 
 TABLES = {
     1: "Table 1: finished pictures",
@@ -76,11 +77,14 @@ class _Pool:
         for chosen in choices.given:
             if chosen.run is not None and not runs:
                 raise BadParameter(f"{chosen.run} is a run: flow-inpaint export {chosen.run} first, and give the folder that it writes.")
-            useless = chosen.run is None and not chosen.of(*roles)
-            if useless or (chosen.run is not None and not (dfc_shape if runs == "dfc" else lambda one: deepfill_shape(one.run))(chosen)):
+            if chosen.run is None:
+                useful = chosen.of(*roles) is not None
+            else:
+                useful = (dfc_shape(chosen) if runs == "dfc" else deepfill_shape(chosen.run)) is not None
+            if not useful:
                 raise BadParameter(f"The weights '{chosen.label}' are for something that this table does not compare.")
             if chosen.run is None and chosen.of(*DFC_ROLES[1:3]) and not chosen.of(DFC_ROLES[0]):
-                raise BadParameter(f"The weights '{chosen.label}' are of a later stage: join them to the first one's, LABEL=FIRST+SECOND+THIRD.")
+                raise BadParameter(f"The weights '{chosen.label}' are of a later stage: join them to the first one's, FIRST+SECOND+THIRD.")
 
     @property
     def runs(self) -> list[Weights]:
@@ -222,4 +226,5 @@ def _estimators(choices: Choices) -> Bench:
     from .estimating import EstimationBench, estimator
 
     pool = _Pool(choices, "flownet2")
-    return EstimationBench([estimator("dis", None, choices.device), *(estimator("flownet2", flow, choices.device) for flow in pool.flows())])
+    networks = [estimator("flownet2", flow, choices.device) for flow in pool.flows()]
+    return EstimationBench([estimator("dis", None, choices.device), *networks])

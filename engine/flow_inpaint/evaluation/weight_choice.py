@@ -1,10 +1,8 @@
 """Which weights a table compares: sets by the catalogue's names, files, exported folders, and runs of the trainer."""
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +12,12 @@ from ..errors import BadParameter, BadWeights, MissingWeights
 from ..machine import Machine
 from ..weights.catalog import parsed, read_catalog
 from ..weights.loading import need_torch, sha256
+from . import runs
 
 if TYPE_CHECKING:
     from ..completion.dfc_net import DFCNet
 
 _MARK = re.compile(r"(?<! )=(?! )")
-_STAGES = ("stage1", "stage2", "stage3")
 DFC_ROLES = ("dfc_stage1", "dfc_stage2", "dfc_stage3", "dfc_single")
 
 
@@ -56,10 +54,7 @@ class Weights:
     def identity(self) -> list[str]:
         """Changes when the weights do."""
         if self.run is not None:
-            from ..training.checkpoint import INDEX
-            from ..training.trainer import CHECKPOINT
-
-            return [hashlib.sha256((self.run / CHECKPOINT / INDEX).read_bytes()).hexdigest()]
+            return [runs.identity(self.run)]
         return sorted(f"{one.role} {one.sha256}" for one in self.sets)
 
     def machine(self, device: str) -> Pinned:
@@ -81,8 +76,8 @@ def read(text: str) -> Weights:
     parts = [part.strip() for part in what.split("+")] if not Path(what).exists() else [what]
     if not all(parts):
         raise BadParameter(f"--weights cannot be '{text}': write LABEL=NAME, or LABEL=NAME+NAME for the stages of one network.")
-    if len(parts) == 1 and _is_run(Path(parts[0])):
-        return Weights(label.strip() or _called(Path(parts[0])), run=Path(parts[0]), named=bool(label))
+    if len(parts) == 1 and runs.is_run(Path(parts[0])):
+        return Weights(label.strip() or Path(parts[0]).resolve().name, run=Path(parts[0]), named=bool(label))
     found = [one for part in parts for one in _sets(part)]
     twice = next((one.role for k, one in enumerate(found) if one.role in [other.role for other in found[:k]]), None)
     if twice:
@@ -101,83 +96,21 @@ def dfc_shape(chosen: Weights) -> tuple[str, int] | None:
 
     "stages", "single", or "plain": stages without the multi-scale head.
     """
-    if chosen.run is None:
-        roles = {one.role for one in chosen.sets}
-        if "dfc_stage1" not in roles:
-            return ("single", 1) if "dfc_single" in roles else None
-        return "stages", 1 if "dfc_stage2" not in roles else 2 if "dfc_stage3" not in roles else 3
-    done = _done(chosen.run, "dfc")
-    if done is None:
-        return None
-    task = done[-1]["task"]
-    learnt = max(task["stages"] if phase["task"]["stage"] == "joint" else _STAGES.index(phase["task"]["stage"]) + 1 for phase in done)
-    return "single" if task["backbone"] == "resnet101" else "stages" if task["multi_scale"] else "plain", learnt
+    if chosen.run is not None:
+        return runs.dfc_shape(chosen.run)
+    roles = {one.role for one in chosen.sets}
+    if "dfc_stage1" not in roles:
+        return ("single", 1) if "dfc_single" in roles else None
+    return "stages", 1 if "dfc_stage2" not in roles else 2 if "dfc_stage3" not in roles else 3
 
 
 def dfc_net(chosen: Weights) -> DFCNet:
     """The flow completion network that `dfc_shape` tells of."""
+    if chosen.run is not None:
+        return runs.dfc_net(chosen.run)
     from ..completion.dfc import DFC
 
-    if chosen.run is None:
-        return DFC.installed(chosen.machine("cpu")).net
-    _, learnt = dfc_shape(chosen) or ("", 0)
-    return _model(chosen.run, "dfc").prefix(learnt).eval()
-
-
-def mining(run: Path) -> str | None:
-    """What table 3 calls a run of DFC-Net by the way it was trained; None for other runs."""
-    done = _done(run, "dfc")
-    if done is None:
-        return None
-    task = done[0]["task"]
-    return f"p = {task['mining_share'] * 100:g}" if task["mining_weight"] else "without mining"
-
-
-def deepfill_shape(run: Path) -> tuple[int, int] | None:
-    """How many neighbours a run's DeepFill sees, and of how many networks in a row it is; None for other runs."""
-    done = _done(run, "deepfill")
-    return None if done is None else (done[-1]["task"]["frames"], done[-1]["task"]["stacked"])
-
-
-def inpainter(run: Path) -> Any:
-    """A run's DeepFill, a `training.tasks.deepfill.Inpainter`."""
-    return _model(run, "deepfill")["inpainter"].eval()
-
-
-def _model(run: Path, what: str) -> Any:
-    from ..training.tasks import kind
-    from ..training.trainer import weights_of
-
-    settings, make = kind(what).load()
-    model = make(settings(**(_done(run, what) or [])[-1]["task"])).build()
-    model.load_state_dict(weights_of(run), strict=True)
-    return model.requires_grad_(False)
-
-
-def _done(run: Path, what: str) -> Sequence[Any] | None:
-    """The phases that a run has at least begun; None if it trains something else."""
-    from ..training import checkpoint
-    from ..training.trainer import CHECKPOINT
-
-    facts = checkpoint.facts(run / CHECKPOINT)
-    if facts["config"]["what"] != what:
-        return None
-    progress = facts["progress"]
-    done = facts["config"]["phases"][: progress["phase"] + (progress["step"] > 0)]
-    if not done:
-        raise BadParameter(f"The run in {run} has not taken a step yet.")
-    return done
-
-
-def _is_run(path: Path) -> bool:
-    from ..training import checkpoint
-    from ..training.trainer import CHECKPOINT
-
-    return path.is_dir() and checkpoint.exists(path / CHECKPOINT)
-
-
-def _called(path: Path) -> str:
-    return path.resolve().name
+    return DFC.installed(chosen.machine("cpu")).net
 
 
 def _sets(part: str) -> list[weights.WeightSet]:
@@ -187,7 +120,8 @@ def _sets(part: str) -> list[weights.WeightSet]:
         tables = [(file, table) for file, document in documents.items() for table in (document or {"sets": []})["sets"]]
         if not tables:
             raise BadParameter(f"--weights cannot be '{part}': the folder holds neither a training run nor a catalogue of weights.")
-        return [parsed(table, file, "extra", f"The catalogue {file}, set number {number}") for number, (file, table) in enumerate(tables, 1)]
+        where = "The catalogue {}, set number {}"
+        return [parsed(table, file, "extra", where.format(file, number)) for number, (file, table) in enumerate(tables, 1)]
     if path.suffix == ".safetensors":
         return [_file(path)]
     found = [one for one in weights.sets() if one.name == part]
