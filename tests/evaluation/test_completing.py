@@ -75,6 +75,8 @@ def test_true_flow_without_exact_flow_is_the_estimators():
         a, b = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame, _ in zip(Panned().frames(), range(2)))
         assert np.array_equal(ready.true[0][0], DIS()(a, b)) and np.array_equal(ready.true[1][0], DIS()(b, a))
         assert np.array_equal(ready.given[0], ready.true[0])
+        # A clip of any length must not fill the memory.
+        assert all(isinstance(values, np.memmap) for values in (*ready.true, *ready.given, ready.holes))
 
 
 def test_an_estimator_sees_nothing_of_what_is_hidden():

@@ -4,6 +4,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -255,3 +257,16 @@ def test_the_other_evaluate_stays(data, capsys):
     clip = str(data / "JPEGImages" / "480p" / "bear")
     assert cli.main(["evaluate", clip, clip, "rect:8,8,16,16", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["psnr_hole"] == 99
+
+
+def test_tables_do_without_pytorch_where_no_network_is_asked_for(data, tmp_path):
+    code = "import sys\nsys.modules['torch'] = None\nfrom flow_inpaint.cli import main\nsys.exit(main(sys.argv[1:]))"
+
+    def run(*words):
+        start = [sys.executable, "-c", code, "evaluate", "table", "1", str(data), "--sequences", "camel", "--frames", "2", "--size", "64x48"]
+        return subprocess.run([*start, "--out", str(tmp_path / "out"), *words], capture_output=True, text=True, timeout=120)
+
+    done = run("--setting", "square,object")
+    assert done.returncode == 0 and "| DIS, DFC-Net, exemplar | no weights |" in done.stdout
+    refused = run("--setting", "random")
+    assert refused.returncode == 1 and refused.stderr.startswith("flow-inpaint: The setting 'random' needs PyTorch")
