@@ -38,6 +38,7 @@ class RunSettings:
     validate_every      steps between validations; 0: only at the end of each phase
     validation_samples  how many samples are looked at
     start               files or runs to take weights from at the very beginning
+    tensorboard         log for TensorBoard as well, where it is installed
     """
 
     seed: int = 1
@@ -47,25 +48,49 @@ class RunSettings:
     validate_every: int = 500
     validation_samples: int = 32
     start: tuple[str, ...] = ()
+    tensorboard: bool = True
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """Clips to learn from.
 
-    source     a name of `sources.SOURCES`, or MODULE:NAME
+    source     "scenes": generated; "clips": footage; "mixed": both, `share` of it footage; or MODULE:NAME, a source of one's own
     size       (height, width)
-    mattes     kinds of mattes, in turn: moving, rectangle, blob
+    mattes     kinds of mattes, in turn: moving, rectangle, blob, and with `objects`, object
+    objects    a data set with annotations, or a folder of folders of mattes, for mattes of that kind
     one_matte  all samples of a step have the same matte
+    textures   a folder of photographs to cut the surfaces of scenes from
     scene      more settings for scenes, see `scenes.SceneSettings`
+    clips      data sets: folders as of DAVIS or YouTube-VOS, or of any clips (see `datasets.layouts`)
+    split      what to learn from, of each of them, and `held_out` what to validate with; without splits it is one clip in ten
+    height     that larger clips are brought down to; 0: none
+    mirror     share of the windows of clips that are mirrored, and `reverse`, of those that are turned round in time
+    flow       what measures the motion of clips: "dis", "flownet2", or "auto"
+    estimated  the flow that networks get to see is measured as at work, on frames with holes, in place of the true flow
+    cache      a folder for what is measured; without one it is the user's own
+    loaders    processes that make batches ahead; 0: none
     """
 
     source: str = "scenes"
     size: tuple[int, int] = (128, 224)
     frames: int = 13
     mattes: tuple[str, ...] = ("moving", "rectangle")
+    objects: str = ""
     one_matte: bool = False
+    textures: str = ""
     scene: Mapping[str, Any] = field(default_factory=dict)
+    clips: tuple[str, ...] = ()
+    split: str = ""
+    held_out: str = ""
+    share: float = 0.5
+    height: int = 240
+    mirror: float = 0.5
+    reverse: float = 0.5
+    flow: str = "auto"
+    estimated: bool = False
+    cache: str = ""
+    loaders: int = 0
 
 
 @dataclass(frozen=True)
@@ -273,9 +298,12 @@ _CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "decay": ("steps", "cosine", "constant"),
     "precision": ("auto", "float32", "bfloat16", "float16"),
+    "flow": ("auto", "dis", "flownet2"),
 }
 _LEAST = {"steps": 1, "batch": 1, "rate": 0, "seconds": 0, "micro": 0, "clip": 0, "ema": 0, "momentum": 0, "weight_decay": 0, "warmup": 0}
 _LEAST |= {"save_every": 0, "log_every": 1, "validate_every": 0, "validation_samples": 1, "frames": 2, "seed": 0}
+_LEAST |= {"share": 0, "mirror": 0, "reverse": 0, "height": 0, "loaders": 0}
+_MOST = {"share": 1, "mirror": 1, "reverse": 1}
 
 
 def _checked(settings: S) -> S:
@@ -287,8 +315,25 @@ def _checked(settings: S) -> S:
             raise BadParameter(f"{where} cannot be '{value}': choose {', '.join(choices)}.")
         if f.name in _LEAST and value < _LEAST[f.name]:
             raise BadParameter(f"{where} cannot be {value}: it is at least {_LEAST[f.name]}.")
+        if f.name in _MOST and value > _MOST[f.name]:
+            raise BadParameter(f"{where} cannot be {value}: it is at most {_MOST[f.name]}.")
         if f.name in ("ema", "momentum") and value >= 1:
             raise BadParameter(f"{where} cannot be {value}: it is below 1.")
-    if isinstance(settings, DataSettings) and (min(settings.size) < 8 or not settings.mattes):
-        raise BadParameter("data.size and data.mattes: a clip has at least 8 pixels each way, and there is at least one kind of matte.")
+    if isinstance(settings, DataSettings):
+        _check_data(settings)
     return settings
+
+
+def _check_data(data: DataSettings) -> None:
+    if min(data.size) < 8 or not data.mattes:
+        raise BadParameter("data.size and data.mattes: a clip has at least 8 pixels each way, and there is at least one kind of matte.")
+    if "object" in data.mattes and not data.objects:
+        raise BadParameter("data.mattes has 'object', for which data.objects has to name a data set with annotations or a folder of mattes.")
+    for name, given, needed in (
+        ("objects", data.objects, "object" in data.mattes or "'object' in data.mattes"),
+        ("textures", data.textures, data.source != "clips" or "generated scenes: data.source = 'scenes' or 'mixed'"),
+        ("estimated", data.estimated, ":" not in data.source or "a source of ours"),
+        ("clips", data.clips, data.source != "scenes" or "data.source = 'clips' or 'mixed'"),
+    ):
+        if given and needed is not True:
+            raise BadParameter(f"data.{name} has no effect without {needed}.")
