@@ -16,7 +16,7 @@ _STAGES = ("stage1", "stage2", "stage3")
 def is_run(folder: Path) -> bool:
     """Whether a run has left a checkpoint there."""
     from ..training import checkpoint
-    from ..training.trainer import CHECKPOINT
+    from ..training.state import CHECKPOINT
 
     return folder.is_dir() and checkpoint.exists(folder / CHECKPOINT)
 
@@ -66,7 +66,7 @@ def inpainter(run: Path) -> Any:
 
 def _model(run: Path, what: str) -> Any:
     from ..training.tasks import kind
-    from ..training.trainer import weights_of
+    from ..training.state import weights_of
 
     settings, make = kind(what).load()
     model = make(settings(**(_done(run, what) or [])[-1]["task"])).build()
@@ -77,7 +77,7 @@ def _model(run: Path, what: str) -> Any:
 def _done(run: Path, what: str) -> list[dict[str, Any]] | None:
     """The phases that a run has at least begun; None if it trains something else. Raises `BadParameter`."""
     from ..training import checkpoint
-    from ..training.trainer import CHECKPOINT
+    from ..training.state import CHECKPOINT
 
     facts = checkpoint.facts(run / CHECKPOINT)
     if facts["config"]["what"] != what:
