@@ -350,7 +350,10 @@ def test_file_names_that_the_terminal_cannot_show(pipeline, tmp_path):
     assert done.returncode == 0 and b"\\xe9\\u4e2d.mkv: 30 frames" in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["evaluate", "table", "--help"], ["describe"], ["describe", "--json"], ["--version"], ["run", "a"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["evaluate", "table", "--help"], ["describe"], ["describe", "--json"], ["--version"], ["run", "a"]],
+)
 def test_nothing_heavy_is_imported_for_words(words):
     code = (
         "import sys\nfrom flow_inpaint.cli import main\nmain(sys.argv[1:])\n"

@@ -54,7 +54,7 @@ def bench(methods, seen="true", shares=True):
 
 def measured(method, footage, setting="square", **settings):
     made = bench([method], **settings)
-    with made.opened(footage, setting) as ready:
+    with made.opened(footage, setting, lambda: False) as ready:
         return [figures for figures, _ in made.measure(method, ready, lambda: False)]
 
 
@@ -71,7 +71,7 @@ def test_smooth_interpolation_misses_what_bends():
 
 def test_true_flow_without_exact_flow_is_the_estimators():
     made = bench([region_fill()])
-    with made.opened(Panned(known=False), "square") as ready:
+    with made.opened(Panned(known=False), "square", lambda: False) as ready:
         a, b = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame, _ in zip(Panned().frames(), range(2)))
         assert np.array_equal(ready.true[0][0], DIS()(a, b)) and np.array_equal(ready.true[1][0], DIS()(b, a))
         assert np.array_equal(ready.given[0], ready.true[0])
@@ -92,7 +92,7 @@ def test_an_estimator_sees_nothing_of_what_is_hidden():
     flows = []
     for footage in (Panned(), Other()):
         made = bench([region_fill()], seen="estimated")
-        with made.opened(footage, "square") as ready:
+        with made.opened(footage, "square", lambda: False) as ready:
             flows.append(np.array(ready.given[0]))
             assert not np.array_equal(ready.given[0], ready.true[0])
     assert np.array_equal(*flows)
@@ -103,7 +103,7 @@ def test_one_pass_gives_every_stage():
     net = DFCNet.build(3, width=1 / 16)
     method = network(("Stage-1", "Stage-2", "DFC-Net"), lambda: net, "random", "cpu")
     made = bench([method])
-    with made.opened(Panned(bent=0.01), "random") as ready:
+    with made.opened(Panned(bent=0.01), "random", lambda: False) as ready:
         found = [figures for figures, _ in made.measure(method, ready, lambda: False)]
         for stages, figures in enumerate(found, 1):
             forward, backward = complete_shot(*ready.given, ready.holes, net.prefix(stages), device="cpu")
@@ -119,12 +119,17 @@ def test_one_pass_gives_every_stage():
 
 def test_pictures_show_the_hole_where_it_is():
     made = bench([region_fill()])
-    with made.opened(Panned(), "square") as ready:
+    with made.opened(Panned(), "square", lambda: False) as ready:
         given, truth = made.surroundings(ready)
     assert given.shape == truth.shape == (*SIZE, 3) and (given[20:28, 28:36] == 127).all() and not (truth[20:28, 28:36] == 127).all()
 
 
 def test_stopping():
     made, method = bench([region_fill()]), region_fill()
-    with made.opened(Panned(), "square") as ready, pytest.raises(Aborted):
+    with made.opened(Panned(), "square", lambda: False) as ready, pytest.raises(Aborted):
         made.measure(method, ready, lambda: True)
+
+
+def test_stopping_while_a_clip_is_made_ready():
+    with pytest.raises(Aborted), bench([]).opened(Panned(), "square", lambda: True):
+        pass

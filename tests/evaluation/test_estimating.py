@@ -28,7 +28,7 @@ def clip():
 
 def figures_of(clip, method):
     bench = EstimationBench([method])
-    with bench.opened(clip, "") as ready:
+    with bench.opened(clip, "", lambda: False) as ready:
         ((figures, picture),) = bench.measure(method, ready, lambda: False)
         assert picture.shape == ready.frames[0].shape
     return figures
@@ -60,5 +60,5 @@ def test_dis_is_better_than_nothing():
 
 def test_stopping(clip):
     bench, method = EstimationBench([]), estimator("dis", None, "cpu")
-    with bench.opened(clip, "") as ready, pytest.raises(Aborted):
+    with bench.opened(clip, "", lambda: False) as ready, pytest.raises(Aborted):
         bench.measure(method, ready, lambda: True)

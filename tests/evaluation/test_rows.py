@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,10 +30,17 @@ def test_any_other_setting_finds_nothing(tmp_path, change):
     assert rows.find(KEY | change) is None and rows.picture(KEY | change) is None
 
 
-def test_another_version_finds_nothing(tmp_path, monkeypatch):
+def test_other_code_finds_nothing(tmp_path, monkeypatch):
     Rows(tmp_path).keep(KEY, {"epe": 1.0}, PICTURE)
-    monkeypatch.setattr(module, "_FORMAT", module._FORMAT + 1)
+    package = Path(shutil.copytree(Path(module.__file__).parents[1], tmp_path / "package", ignore=shutil.ignore_patterns("*.m*")))
+    monkeypatch.setattr(module, "__file__", str(package / "evaluation" / "rows.py"))
+    module.engine.cache_clear()
+    assert Rows(tmp_path).find(KEY) is not None
+    with (package / "poisson.py").open("a") as file:
+        file.write("# changed")
+    module.engine.cache_clear()
     assert Rows(tmp_path).find(KEY) is None
+    module.engine.cache_clear()
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"key": {}}', '{"figures": {}}'])

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .. import errors
 from .footage import Footage
 from .rows import Figures
 
@@ -41,6 +42,12 @@ class Method:
     work: Any = None
 
 
+def check(aborted: Aborted) -> None:
+    """Raises `Aborted` when the host wants to stop."""
+    if aborted():
+        raise errors.Aborted("Stopped.")
+
+
 class Bench(Protocol):
     """A way to measure.
 
@@ -56,8 +63,8 @@ class Bench(Protocol):
     around: tuple[str, str]
     baseline: str | None
 
-    def opened(self, footage: Footage, setting: str) -> AbstractContextManager[Any]:
-        """Footage made ready for all methods, on disk, for as long as it is needed."""
+    def opened(self, footage: Footage, setting: str, aborted: Aborted) -> AbstractContextManager[Any]:
+        """Footage made ready for all methods, for as long as it is needed. Raises `Aborted`."""
         ...
 
     def surroundings(self, ready: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from .. import effect, errors
+from .. import effect
 from ..completion.smooth import complete as smooth
 from ..flow import Estimator
 from ..machine import Machine
 from ..motion import MotionSettings, flows, view_of
 from ..work import scratch, work_folder
-from .bench import Aborted, Column, Found, Method
+from .bench import Aborted, Column, Found, Method, check
 from .flow_errors import SHARES, Sums, add_completion
 from .flow_pictures import flow_picture
 from .footage import Footage
@@ -67,19 +67,22 @@ class CompletionBench:
         self.identity = {"bench": "completion", "seed": seed, "estimator": named, "seen": seen}
 
     @contextmanager
-    def opened(self, footage: Footage, setting: str) -> Iterator[Ready]:
+    def opened(self, footage: Footage, setting: str, aborted: Aborted) -> Iterator[Ready]:
         made = hidden(
             setting, footage.frames(), name=footage.name, seed=self._seed, count=footage.count,
             objects=footage.objects() if setting == "object" else (),
         )  # fmt: skip
         with work_folder() as folder, scratch(folder) as allocate:
-            yield self._prepared(folder, footage, made, allocate)
+            yield self._prepared(folder, footage, made, allocate, aborted)
 
-    def _prepared(self, folder: Path, footage: Footage, made: Iterator[tuple[np.ndarray, ...]], allocate: Any) -> Ready:
+    def _prepared(
+        self, folder: Path, footage: Footage, made: Iterator[tuple[np.ndarray, ...]], allocate: Any, aborted: Aborted
+    ) -> Ready:
         exact, ready = footage.exact(), None
         motion = MotionSettings(self._estimator, smooth, refinement=int(effect.parameters()["refinement"]["default"]), scale=1.0)
         before: tuple[np.ndarray, ...] | None = None
         for k, (truth, given, hole) in enumerate(made):
+            check(aborted)
             if ready is None:
                 shape = (footage.count - 1, 2, *hole.shape)
                 true = (allocate("true-forward", shape, np.float32), allocate("true-backward", shape, np.float32))
@@ -117,8 +120,7 @@ class CompletionBench:
             for flow_of, seconds in answers:
                 sums = Sums()
                 for t in range(len(ready.true[0])):
-                    if aborted():
-                        raise errors.Aborted("Stopped.")
+                    check(aborted)
                     for way, flow in enumerate(flow_of(t)):
                         add_completion(sums, flow, ready.true[way][t], ready.holes[t + way])
                 middle = len(ready.true[0]) // 2

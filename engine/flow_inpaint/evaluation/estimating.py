@@ -10,9 +10,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from .. import errors
 from ..flow import ESTIMATORS, Estimator
-from .bench import Aborted, Column, Found, Method
+from .bench import Aborted, Column, Found, Method, check
 from .flow_errors import Sums, add_estimation
 from .flow_pictures import flow_picture
 from .footage import Exact, Footage
@@ -50,7 +49,9 @@ class EstimationBench:
         self.methods = methods
 
     @contextmanager
-    def opened(self, footage: Footage, setting: str) -> Iterator[Ready]:
+    def opened(self, footage: Footage, setting: str, aborted: Aborted) -> Iterator[Ready]:
+        del setting
+        check(aborted)
         exact = footage.exact()
         assert exact is not None, "only generated clips are given to this bench"
         yield Ready(np.stack(list(footage.frames())), exact)
@@ -65,8 +66,7 @@ class EstimationBench:
         sums, seconds, exact = Sums(), 0.0, ready.exact
         middle, picture = len(exact.forward) // 2, None
         for t in range(len(exact.forward)):
-            if aborted():
-                raise errors.Aborted("Stopped.")
+            check(aborted)
             a, b = frames[t], frames[t + 1]
             begun = time.monotonic()
             found = estimator(a, b), estimator(b, a)

@@ -12,12 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .. import errors, pipeline
+from .. import pipeline
 from ..fill import FILLS
 from ..job import ClipSpec, Job, MaskPart
 from ..machine import Machine
 from ..work import work_folder
-from .bench import Aborted, Column, Found, Method
+from .bench import Aborted, Column, Found, Method, check
 from .footage import Footage
 from .holes import hidden
 from .runs import inpainter
@@ -75,7 +75,7 @@ class InpaintingBench:
         self.identity = {"bench": "inpainting", "seed": seed}
 
     @contextmanager
-    def opened(self, footage: Footage, setting: str) -> Iterator[Ready]:
+    def opened(self, footage: Footage, setting: str, aborted: Aborted) -> Iterator[Ready]:
         with work_folder() as folder:
             ready = Ready(folder, footage.count)
             made = hidden(
@@ -83,6 +83,7 @@ class InpaintingBench:
                 objects=footage.objects() if setting == "object" else (),
             )  # fmt: skip
             for k, (truth, given, hole) in enumerate(made):
+                check(aborted)
                 ready.write("truth", k, truth)
                 ready.write("given", k, given)
                 ready.write("holes", k, np.repeat(hole[..., None].astype(np.uint8) * 255, 3, -1))
@@ -131,8 +132,7 @@ class Alone:
     def __call__(self, ready: Ready, made: Ready, aborted: Aborted) -> None:
         fill = self.make()
         for k in range(ready.count):
-            if aborted():
-                raise errors.Aborted("Stopped.")
+            check(aborted)
             given, hole = ready.read(k)
             filled = np.clip(np.rint(fill(k, ready.count, ready.read)), 0, 255).astype(np.uint8) if hole.any() else given
             made.write("result", k, np.where(hole[..., None], filled, given))

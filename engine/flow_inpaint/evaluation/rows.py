@@ -5,18 +5,15 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from .. import __version__
 from ..errors import Failed
 from .sheet import save_png
-
-#: Part of every key: raise it when figures come to mean something else.
-_FORMAT = 1
 
 Key = Mapping[str, Any]
 Figures = dict[str, float | None]
@@ -68,4 +65,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _whole(key: Key) -> dict[str, Any]:
-    return json.loads(json.dumps({**key, "format": _FORMAT, "version": __version__}))
+    return json.loads(json.dumps({**key, "engine": engine()}))
+
+
+@cache
+def engine() -> str:
+    """A digest of this engine's source, part of every key: other code may give other figures."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.toml")]):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

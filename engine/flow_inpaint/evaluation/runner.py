@@ -91,17 +91,16 @@ def _measured(
     ]
     if not missing and all(rows.find(key) is not None for key in around):
         return
-    with bench.opened(footage, setting) as ready:
-        for key, picture in zip(around, bench.surroundings(ready), strict=True):
-            rows.keep(key, {}, picture)
-        for method in missing:
-            say(f"{where}: {method.rows[-1]}")
-            try:
-                measured = bench.measure(method, ready, aborted)
-            except Aborted as error:
-                raise Aborted("Stopped; what was measured is kept, and the same command goes on from there.") from error
-            for part, (figures, picture) in enumerate(measured):
-                rows.keep(_key(table, footage, setting, method.identity, part), figures, picture)
+    try:
+        with bench.opened(footage, setting, aborted) as ready:
+            for key, picture in zip(around, bench.surroundings(ready), strict=True):
+                rows.keep(key, {}, picture)
+            for method in missing:
+                say(f"{where}: {method.rows[-1]}")
+                for part, (figures, picture) in enumerate(bench.measure(method, ready, aborted)):
+                    rows.keep(_key(table, footage, setting, method.identity, part), figures, picture)
+    except Aborted as error:
+        raise Aborted("Stopped; what was measured is kept, and the same command goes on from there.") from error
 
 
 def _key(table: Table, footage: Footage, setting: str, method: object, part: int) -> Key:
