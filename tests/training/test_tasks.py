@@ -175,7 +175,7 @@ def test_dfc_beats_smooth_interpolation_where_a_box_passes_behind_the_hole(tmp_p
     task = DFCTask(DFCSettings(stages=1, width=0.125, ends=0.0, mining_weight=1.0))
     run = RunSettings(log_every=10, validate_every=0, validation_samples=32, save_every=1e9)
     data = DataSettings(source="toy_data:PassingBoxes", size=(48, 64), frames=12)
-    settings = TrainSettings(steps=70, batch=16, clip=1.0, decay="cosine", rate=2e-3, warmup=20, weight_decay=1e-4)
+    settings = TrainSettings(steps=70, batch=16, clip=1.0, decay="cosine", rate=1.5e-3, warmup=20, weight_decay=1e-4)
     assert Trainer(Config("test", run, data, (Phase("one", settings, None),)), [task], tmp_path, device=CPU).run(resume=False).finished
     found = {name: float(value) for name, value in log.read(tmp_path / "validation.csv")[-1].items() if name.startswith(("epe", "ratio"))}
     assert found["epe_smooth_hard"] > 0.5

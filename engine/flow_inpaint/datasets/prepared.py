@@ -30,6 +30,8 @@ from .reading import open_clip
 _VERSION = 1
 _ABREAST = 8
 _FAR = 60000.0
+#: Somebody may be emptying the folder meanwhile.
+_ATTEMPTS = 3
 
 
 def _never() -> bool:
@@ -129,11 +131,11 @@ class Prepared:
 
     def _sound(self, clip: Clip, what: str, stopped: Callable[[], bool] = _never) -> store.Stored:
         path = self._path(clip, what)
-        for attempt in range(2):
+        for attempt in range(_ATTEMPTS):
             try:
                 return store.Stored(path)
             except (FileNotFoundError, store.Damaged):
-                if not attempt:
+                if attempt < _ATTEMPTS - 1:
                     self._make(clip, what, stopped)
             except OSError as error:
                 raise Failed(f"{path} cannot be read: {error.strerror}.") from error
