@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option("--sequences", "A,B", "only these clips")
     option("--frames", "N", f"so many frames of each clip (default all; {_GENERATED_FRAMES} of generated ones)")
     option("--size", "WxH", f"the size that clips are brought to, or full: their own (default {_SIZE})", default=_SIZE)
-    option("--setting", "NAME", "what is hidden: square, random, object, or several with commas (default square, and object if there is any)")
+    option("--setting", "NAME", "what is hidden: square, random, object, or several with commas (default square, and object if any)")
     option("--seed", "N", "of the random shapes (default 1)", default="1")
     option("--flow", "NAME", "tables 3 and 4: what measures the true flow of footage, dis or flownet2 (default dis)", default="dis")
     option("--seen", "WHAT", "tables 3 and 4: flow around the hole is true, or estimated as in the pipeline (default true)", default="true")
