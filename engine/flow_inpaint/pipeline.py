@@ -105,10 +105,14 @@ def run(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_message: Callable[[str, str], None] = lambda level, text: None,
     aborted: Callable[[], bool] = lambda: False,
+    machine: Machine | None = None,
 ) -> Result:
-    """Does a job. Raises the errors of `errors.py`; whatever happens, no half-written output is left behind."""
+    """Does a job. Raises the errors of `errors.py`; whatever happens, no half-written output is left behind.
+
+    machine  with the weights to use; by default this one with what is installed, and the job's device
+    """
     try:
-        return _Run(job, _Clock(on_progress, aborted), on_message).run()
+        return _Run(job, _Clock(on_progress, aborted), on_message, machine).run()
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
 
@@ -267,10 +271,10 @@ class _Methods:
 
 
 class _Run:
-    def __init__(self, job: Job, clock: _Clock, on_message: Callable[[str, str], None]):
+    def __init__(self, job: Job, clock: _Clock, on_message: Callable[[str, str], None], machine: Machine | None):
         self.job, self.clock, self.say = job, clock, on_message
         params = job.params
-        self.methods = _Methods.of(params, Machine(str(params["device"]), on_message))
+        self.methods = _Methods.of(params, machine or Machine(str(params["device"]), on_message))
         machine = self.methods.machine
         self.completion = self.methods.completion.make()
         if self.completion is not None:
