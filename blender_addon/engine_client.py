@@ -70,9 +70,9 @@ def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, 
 
 
 class Engine:
-    """One engine process and at most one job in it.
+    """One engine process and at most one request at work in it.
 
-    Make it, `poll` until `ready`, `render`, `poll` until `result` is set; `close` or `kill` in any case.
+    Make it, `poll` until `ready`; `ask`, `poll` until `result` is set, as often as there is work; `close` or `kill` in any case.
     """
 
     def __init__(self, python: str, version: str, environment: Mapping[str, str] | None = None, patience: float = 120.0):
@@ -82,6 +82,7 @@ class Engine:
         """
         self.python = python
         self.ready = False
+        self.found_version = ""
         self.result: dict[str, Any] | None = None
         self.progress: Progress | None = None
         self.messages: list[tuple[str, str]] = []
@@ -107,9 +108,20 @@ class Engine:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has answered everything and can be given more to do."""
+        return self.ready and self.alive and not self._pending
+
+    def ask(self, method: str, document: Mapping[str, Any]) -> None:
+        """Sends something to do: "render", "check", "fingerprint" or "splice". Its end arrives through `poll`."""
+        self.result, self.progress = None, None
+        self.messages.clear()
+        self._request(method, document)
+
     def render(self, document: Mapping[str, Any]) -> None:
         """Sends a job. Its end arrives through `poll`."""
-        self._request("render", document)
+        self.ask("render", document)
 
     def abort(self) -> None:
         """Asks the engine to stop the job; `poll` then raises `EngineError` with the status "Aborted"."""
@@ -178,19 +190,19 @@ class Engine:
 
     def _answered(self, method: str, message: dict[str, Any]) -> None:
         error = message.get("error")
-        if error and method in ("describe", "render"):
+        if error and method not in ("abort", "shutdown"):
             status = (error.get("data") or {}).get("status", "Failed") if isinstance(error, dict) else "Failed"
             text = error.get("message") if isinstance(error, dict) else str(error)
             raise EngineError(" ".join(str(text or "The engine failed without saying why.").split()), status)
         if method == "describe":
             self._check(message.get("result"))
             self.ready = True
-        elif method == "render":
+        elif method not in ("abort", "shutdown"):
             self.result = message.get("result") or {}
 
     def _check(self, description: Any) -> None:
         effect = description.get("effect") if isinstance(description, dict) else None
-        found = str(effect.get("version", "")) if isinstance(effect, dict) else ""
+        found = self.found_version = str(effect.get("version", "")) if isinstance(effect, dict) else ""
         if found.split(".")[:2] != self._version.split(".")[:2]:
             needed = ".".join(self._version.split(".")[:2])
             text = f"The engine in {self.python} is version {found or 'unknown'} and this add-on needs {needed}"

@@ -2,10 +2,34 @@
 
 The only room that knows how sequencer data differs between Blender versions.
 """
+from . import files, mattes
+from .api import channel_muted, find, left, length, right, top_strips
 from .errors import StripError
-from .place import free_channel, place
+from .place import free_channel, place, remove, repoint
 from .render import Render
-from .resolve import Resolved, resolve
+from .resolve import Resolved, find_source, mask_strips, resolve
+from .timing import first_shown
 from .treatment import How
 
-__all__ = ["How", "Render", "Resolved", "StripError", "free_channel", "place", "resolve"]
+__all__ = [
+    "How",
+    "Render",
+    "Resolved",
+    "StripError",
+    "channel_muted",
+    "files",
+    "find",
+    "find_source",
+    "first_shown",
+    "free_channel",
+    "left",
+    "length",
+    "mask_strips",
+    "mattes",
+    "place",
+    "remove",
+    "repoint",
+    "resolve",
+    "right",
+    "top_strips",
+]

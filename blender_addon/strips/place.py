@@ -64,6 +64,23 @@ def place(
     return strip
 
 
+def repoint(strip: api.Strip, result_path: Path, files: list[str] | None) -> None:
+    """Gives a strip that shows an earlier result a new one of the same length. Raises `StripError` and changes nothing when files are missing."""
+    paths = _files(Path(result_path), files)
+    if strip.type == "MOVIE":
+        strip.filepath = _stored(paths[0])
+    else:
+        strip.directory = os.path.dirname(_stored(paths[0])) + os.sep
+        for element, path in zip(strip.elements, paths, strict=False):
+            element.filename = path.name
+    for kind in ("RAW", "PREPROCESSED"):
+        strip.invalidate_cache(kind)
+
+
+def remove(scene: bpy.types.Scene, strip: api.Strip) -> None:
+    api.collection(scene.sequence_editor).remove(strip)
+
+
 def _files(result: Path, files: list[str] | None) -> list[Path]:
     folder = result if result.is_dir() else result.parent
     paths = [folder / file for file in files] if files else [result]

@@ -49,7 +49,7 @@ def interrupted(case: str, interrupt: Any) -> dict[str, Any]:
                 begun = time.monotonic()
                 interrupt(work)
             time.sleep(0.02)
-    except (room("removal").Cancelled, room("removal").RemovalError) as error:
+    except (room("task").Cancelled, room("task").TaskError) as error:
         said = f"{type(error).__name__}: {error}"
     return {"said": said, "seconds": time.monotonic() - begun, "strips": seen(), "files": listing(folder)}
 
@@ -82,6 +82,6 @@ answer(
         "cancelled": lambda: interrupted("cancelled", lambda work: work.cancel()),
         "killed": lambda: interrupted("killed", kill_engine),
         "bad_value": bad_value,
-        "stages": lambda: {"named": list(room("removal")._STAGES)},
+        "stages": lambda: {"named": list(room("task")._STAGES)},
     }
 )

@@ -17,6 +17,7 @@ def begin(case: str, mode: str) -> tuple[Path, Any]:
     scene = bpy.context.scene
     request = room("properties").request(scene, {"mask_channel": MASK_CHANNEL, "source": SOURCE})
     work = room("removal").Removal(scene, request, room("preferences").engine_python(bpy.context))
+    room("jobs").add(lambda: work).state = room("jobs").State.RUNNING
     end = time.monotonic() + 20
     while work.stage != "Copying":
         assert work.advance() and time.monotonic() < end
@@ -30,13 +31,14 @@ def finish(work: Any) -> tuple[str, float]:
     try:
         while work.advance():
             time.sleep(0.05)
-    except (room("removal").Cancelled, room("removal").RemovalError) as error:
+    except (room("task").Cancelled, room("task").TaskError) as error:
         return f"{type(error).__name__}: {error}", time.monotonic() - begun
     return "done", time.monotonic() - begun
 
 
 def report(folder: Path, ending: tuple[str, float]) -> dict[str, Any]:
-    idle = room("removal").running is None
+    room("jobs").stop_all()
+    idle = room("warm_engine")._waiting is None or room("warm_engine")._waiting.idle
     return {"ending": ending[0], "seconds": ending[1], "idle": idle, "files": listing(folder), "strips": [s["name"] for s in seen()]}
 
 
@@ -94,8 +96,10 @@ def file_closed() -> dict[str, Any]:
 
 def left_behind() -> list[str]:
     """What of the add-on is still in Blender."""
-    classes = ("SEQUENCER_OT_flow_inpaint", "SEQUENCER_PT_flow_inpaint", "FLOW_INPAINT_OT_use_preset")
-    found = [name for name in classes if hasattr(bpy.types, name)]
+    found = [name for name in dir(bpy.types) if "flow_inpaint" in name.lower()]
+    for menu in ("SEQUENCER_MT_strip", "SEQUENCER_MT_context_menu"):
+        drawn = getattr(getattr(bpy.types, menu).draw, "_draw_funcs", [])
+        found += [menu for function in drawn if "flow_inpaint" in function.__module__]
     found += ["Scene.flow_inpaint"] if hasattr(bpy.types.Scene, "flow_inpaint") else []
     found += [str(h) for h in bpy.app.handlers.load_pre if "flow_inpaint" in str(getattr(h, "__module__", ""))]
     return found

@@ -68,7 +68,7 @@ def test_cancelling_takes_less_than_a_second(case):
 
 def test_killed_in_the_middle(case):
     found = case("killed")
-    assert found["said"].startswith("RemovalError: The engine was killed by SIGKILL")
+    assert found["said"].startswith("TaskError: The engine was killed by SIGKILL")
     assert found["files"] == [] and len(found["strips"]) == 2
 
 

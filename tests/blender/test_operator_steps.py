@@ -24,7 +24,7 @@ def test_cancelling_takes_less_than_a_second_and_leaves_nothing(case, name):
 
 
 def test_the_status_says_stage_percentage_and_time_left(case):
-    assert case("cancelled")["status"] == "Flow Inpaint: Copying, 0%, 0:01 left"
+    assert case("cancelled")["status"] == "Copying, 10%, 0:01 left"
 
 
 def test_one_at_a_time(case):
@@ -35,7 +35,7 @@ def test_one_at_a_time(case):
 @pytest.mark.parametrize("name, left", [("strip_deleted", ["matte"]), ("scene_deleted", [])])
 def test_a_result_without_a_place_is_kept_and_named(case, name, left):
     found = case(name)
-    assert found["ending"].startswith("RemovalError") and f"{STEM}_001.mkv" in found["ending"]
+    assert found["ending"].startswith("TaskError") and f"{STEM}_001.mkv" in found["ending"]
     assert found["files"] == RESULT and found["strips"] == left and found["idle"]
 
 
@@ -53,7 +53,7 @@ def test_opening_another_file_ends_it(case):
 def test_registering_twice_leaves_nothing_behind(case):
     found = case("comes_and_goes")
     gone, there, gone_again, there_again = found["found"]
-    assert gone == gone_again == [] and len(there) == len(there_again) == 5
+    assert gone == gone_again == [] and there == there_again and len(there) > 20
     assert found["said"] == "{'FINISHED'}" and found["files"] == RESULT
 
 

@@ -1,0 +1,101 @@
+"""Blender renders strips: in a second Blender while a window lives, here where there is none."""
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import strips
+from .strips import render_script
+
+
+def steps_here(tasks: list[strips.Render]) -> Iterator[tuple[str, int]]:
+    """Renders in this Blender, one picture a step. Yields what is being rendered and how many pictures are done. Raises `StripError`."""
+    before = 0
+    for task in tasks:
+        steps = task.run_steps()
+        try:
+            for done, _ in steps:
+                yield task.label, before + done
+        finally:
+            steps.close()
+        before += task.frames
+
+
+class Snapshot:
+    """A copy of a scene on disk, with what is to be rendered of it. Made at once; rendered by another Blender later.
+
+    Whatever happens to the scene afterwards, what is rendered is what was seen when it was made.
+    """
+
+    def __init__(self, scene: bpy.types.Scene, tasks: list[strips.Render], folder: Path):
+        """Writes into `folder`. Raises `StripError` when that cannot be done."""
+        self._tasks = tasks
+        self._file = folder / "scene.blend"
+        self._process: subprocess.Popen[bytes] | None = None
+        orders = [dataclasses.asdict(task) | {"how": task.how.value, "folder": str(task.folder)} for task in tasks]
+        try:
+            (folder / "orders.json").write_text(json.dumps(orders), "utf-8")
+            bpy.data.libraries.write(str(self._file), {scene}, path_remap="ABSOLUTE")
+        except (OSError, RuntimeError) as error:
+            raise strips.StripError(f"{self._file} cannot be written, for Blender to render from ({error}): check the folder.") from error
+
+    def steps(self) -> Iterator[tuple[str, int]]:
+        """Renders; never waits. Yields as `steps_here`, again and again while nothing is new. Raises `StripError`."""
+        heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._process = self._start()
+        threading.Thread(target=_listen, args=(self._process, heard), daemon=True).start()
+        label, done, words = self._tasks[0].label, 0, ""
+        try:
+            while True:
+                yield label, done
+                while not heard.empty():
+                    line = heard.get()
+                    if line is None:
+                        return
+                    found = _said(line)
+                    if "error" in found:
+                        raise strips.StripError(found["error"])
+                    if "ended" in found:
+                        raise strips.StripError(f"The Blender that renders ended with exit code {found['ended']}{words}.")
+                    label, done = found.get("label", label), found.get("done", done)
+                    words = words if found else f"; its last words: {line.strip().rstrip('.')}"
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Ends the other Blender. The files go with their folder."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.kill()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        script = Path(render_script.__file__)
+        command = [bpy.app.binary_path, "-b", "--factory-startup", "-noaudio", str(self._file), "--python-exit-code", "1", "--python", str(script)]
+        command += ["--", str(self._file.parent / "orders.json")]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        apart: dict[str, Any] = {} if os.name == "posix" else {"creationflags": subprocess.CREATE_NO_WINDOW}
+        try:
+            return subprocess.Popen(command, **pipes, **apart)
+        except OSError as error:
+            raise strips.StripError(f"No second Blender can be started to render ({error.strerror}): {bpy.app.binary_path}.") from error
+
+
+def _listen(process: subprocess.Popen[bytes], heard: queue.SimpleQueue[str | None]) -> None:
+    for line in process.stdout:
+        heard.put(line.decode("utf-8", "replace"))
+    code = process.wait()
+    heard.put(None if code == 0 else render_script.MARK + json.dumps({"ended": code}))
+
+
+def _said(line: str) -> dict[str, Any]:
+    """What the script says, among what Blender says."""
+    return json.loads(line.removeprefix(render_script.MARK)) if line.startswith(render_script.MARK) else {}
