@@ -1,48 +1,74 @@
-"""The mask channel as a drop-down with the channels' names; what is stored is the channel's number."""
+"""The mask channel as a drop-down with the channels' names; what is stored is the channel's number.
+
+A menu and not an enumeration whose items change: Blender 4.2 crashes when it ends with one of those registered.
+"""
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
-from bpy.props import EnumProperty
 
-from . import strips
-
-_shown: list[tuple[str, str, str, int]] = []
+from . import properties, strips
 
 
 def names(scene: bpy.types.Scene, besides: int) -> dict[int, str]:
     """The channels that have strips, and the one that is set, by number: with their names, from the top down as in the timeline."""
     numbers = {strip.channel for strip in strips.top_strips(scene) if strip.type != "SOUND"} | {besides}
     channels = scene.sequence_editor.channels if scene.sequence_editor else []
-    return {n: channels[n].name if n < len(channels) else f"Channel {n}" for n in sorted(numbers, reverse=True)}
+    found = {n: channels[n].name if n < len(channels) else f"Channel {n}" for n in sorted(numbers, reverse=True)}
+    return {number: name if str(number) in name.split() else f"{name} ({number})" for number, name in found.items()}
 
 
-def choice() -> Any:
-    return EnumProperty(
-        name="Mask Channel",
-        description="The channel whose strips are white, or opaque, over what is to be removed",
-        items=_items,
-        get=_get,
-        set=_set,
-        options={"SKIP_SAVE"},
-    )
+def draw(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> bpy.types.UILayout:
+    """The drop-down. Returns its row, which has room for buttons."""
+    channel = scene.flow_inpaint.mask_channel
+    row = labelled(layout, "Mask Channel").row(align=True)
+    row.menu("SEQUENCER_MT_flow_inpaint_channels", text=names(scene, channel)[channel])
+    return row
 
 
-def _items(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> list[tuple[str, str, str, int]]:
-    found = []
-    for number, name in names(settings.id_data, settings.mask_channel).items():
-        label = name if str(number) in name.split() else f"{name} ({number})"
-        here = [s.name for s in strips.top_strips(settings.id_data) if s.channel == number and s.type != "SOUND"]
-        found.append((str(number), label, ", ".join(here[:4]) or "There is no strip in this channel", number))
-    # Blender keeps no copy of the texts: they have to outlive this call.
-    _shown[:] = found
-    return _shown
+def labelled(layout: bpy.types.UILayout, text: str) -> bpy.types.UILayout:
+    """A row beside a label, in line with the properties around it."""
+    split = layout.split(factor=0.4)
+    label = split.row()
+    label.alignment = "RIGHT"
+    label.label(text=text)
+    return split
 
 
-def _get(settings: bpy.types.PropertyGroup) -> int:
-    return settings.mask_channel
+class SEQUENCER_MT_flow_inpaint_channels(bpy.types.Menu):
+    bl_label = "Mask Channel"
+    bl_description = "The channel whose strips are white, or opaque, over what is to be removed"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        scene = properties.scene_of(context)
+        here: dict[int, list[str]] = {}
+        for strip in strips.top_strips(scene):
+            here.setdefault(strip.channel, []).append(strip.name)
+        for number, name in names(scene, scene.flow_inpaint.mask_channel).items():
+            inside = ", ".join(here.get(number, ["no strips"])[:3])
+            self.layout.operator("flow_inpaint.mask_channel", text=f"{name}: {inside}", translate=False).channel = number
 
 
-def _set(settings: bpy.types.PropertyGroup, value: int) -> None:
-    settings.mask_channel = value
+class FLOW_INPAINT_OT_mask_channel(bpy.types.Operator):
+    """Take the strips of this channel as the matte"""
+
+    bl_idname = "flow_inpaint.mask_channel"
+    bl_label = "Mask Channel"
+    bl_options = {"UNDO", "INTERNAL"}
+    __annotations__ = {"channel": bpy.props.IntProperty(min=1, max=128, options={"SKIP_SAVE"})}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        properties.scene_of(context).flow_inpaint.mask_channel = self.channel
+        return {"FINISHED"}
+
+
+_CLASSES = (FLOW_INPAINT_OT_mask_channel, SEQUENCER_MT_flow_inpaint_channels)
+
+
+def register() -> None:
+    for cls in _CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(_CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, diagnosis, jobs, looking, properties, recipe, sentence, strips
+from . import descriptor, diagnosis, jobs, looking, mask_channels, properties, recipe, sentence, strips
 
 _ICONS = {
     jobs.State.WAITING: "TIME",
@@ -39,8 +39,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         scene = properties.scene_of(context)
         settings, source = scene.flow_inpaint, diagnosis.source_of(scene)
         _draw_source(layout, source)
-        row = layout.row(align=True)
-        row.prop(settings, "mask_channel_choice")
+        row = mask_channels.draw(layout, scene)
         masks = diagnosis.masks_of(scene)
         shown = row.row(align=True)
         shown.enabled = bool(masks)
@@ -133,10 +132,7 @@ class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):
 
 
 def _draw_source(layout: bpy.types.UILayout, strip: Any) -> None:
-    row = layout.split(factor=0.4)
-    name = row.row()
-    name.alignment = "RIGHT"
-    name.label(text="Source")
+    row = mask_channels.labelled(layout, "Source")
     if strip is None:
         row.label(text="No active strip", icon="INFO")
     else:

@@ -13,7 +13,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, IntVectorProperty, PointerProperty, StringProperty
 
-from . import descriptor, frame_range, mask_channels
+from . import descriptor, frame_range
 
 DEFAULT_OUTPUT = "//flow_inpaint/"
 DEFAULT_MASK_CHANNEL = 2
@@ -161,7 +161,7 @@ def _accessors(declared: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
 
 def _settings_annotations() -> dict[str, Any]:
     parameters = {name: _property(declared, **_accessors(declared)) for name, declared in descriptor.parameters().items()}
-    return {"changes": StringProperty(options={"HIDDEN"}), "mask_channel_choice": mask_channels.choice()} | _fixed() | parameters
+    return {"changes": StringProperty(options={"HIDDEN"})} | _fixed() | parameters
 
 
 class FlowInpaintSettings(bpy.types.PropertyGroup):

@@ -94,11 +94,13 @@ class Update(Task):
 
     def _work(self) -> Iterator[None]:
         made = yield from self._with_engine(self._make)
+        yield from self._when_free()
         if made is not None:
-            yield from self._when_free()
             target, files = made
             self.path = self._place.commit(target)
             self._put(files)
+        elif self._new != self._old:
+            self._rewrite()
         self._discard()
 
     def _make(self, engine: engine_client.Engine) -> Generator[None, None, tuple[Path, list[str] | None] | None]:
@@ -197,15 +199,20 @@ class Update(Task):
         if same:
             for strip in showing:
                 strips.repoint(strip, self.path, files)
-                recipe.write(strip, new)
+            self._rewrite()
             return
         start = self._timeline(0)
-        strip = strips.place(scene, self._request.source, self.path, files, start, self._count, self.path.stem, how=self._resolved.how)
+        before, source, how = showing[0].name, self._request.source, self._resolved.how
+        strip = strips.place(scene, source, self.path, files, start, self._count, self.path.stem, how, instead=showing)
         recipe.write(strip, new)
         self.strip_name = strip.name
-        self.notes.append(f"The result has another shape: '{strip.name}' takes the place of '{showing[0].name}'.")
-        for one in showing:
-            strips.remove(scene, one)
+        self.notes.append(f"The result has another shape: '{strip.name}' takes the place of '{before}'.")
+
+    def _rewrite(self) -> None:
+        """Strips and channels may have new names and numbers, even where nothing else has changed."""
+        scene = self._scene()
+        for strip in recipe.of_id(scene, self._old.id) if scene else ():
+            recipe.write(strip, self._new)
 
     def _discard(self) -> None:
         if hasattr(self, "_place"):

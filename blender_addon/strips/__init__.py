@@ -5,7 +5,7 @@ The only room that knows how sequencer data differs between Blender versions.
 from . import files, mattes
 from .api import channel_muted, find, left, length, right, top_strips
 from .errors import StripError
-from .place import free_channel, place, remove, repoint
+from .place import free_channel, place, repoint
 from .render import Render
 from .resolve import Resolved, find_source, mask_strips, resolve
 from .timing import first_shown
@@ -27,7 +27,6 @@ __all__ = [
     "mask_strips",
     "mattes",
     "place",
-    "remove",
     "repoint",
     "resolve",
     "right",
