@@ -74,7 +74,7 @@ def test_killed_in_the_middle(case):
 
 def test_what_the_engine_refuses(case):
     found = case("bad_value")
-    assert found["code"] == 1 and found["files"] == [] and len(found["strips"]) == 2
+    assert found["code"] == 2 and found["files"] == [] and len(found["strips"]) == 2
 
 
 def test_every_stage_has_a_name_for_the_user(case):
