@@ -15,6 +15,8 @@ _GRABS = ("TRANSFORM_OT_", "SEQUENCER_OT_", "VIEW2D_OT_", "ANIM_OT_", "MASK_OT_"
 
 longest_ms = 0.0
 """The longest that a beat has kept Blender busy since `jobs` had nothing to do, the moment of placing a strip left out; measured."""
+longest_in = ""
+"""What was being done then."""
 longest_end_ms = 0.0
 """The same for beats in which a job ended, which includes making its strip."""
 
@@ -47,7 +49,7 @@ def may_edit() -> bool:
 
 
 def _beat() -> float | None:
-    global longest_ms, longest_end_ms, _shown
+    global longest_ms, longest_in, longest_end_ms, _shown
     begun = time.perf_counter()
     try:
         ended = jobs.step()
@@ -57,8 +59,8 @@ def _beat() -> float | None:
         took = 1000 * (time.perf_counter() - begun)
         if jobs.running() is None:
             longest_end_ms = max(longest_end_ms, took)
-        else:
-            longest_ms = max(longest_ms, took)
+        elif took > longest_ms:
+            longest_ms, longest_in = took, jobs.running().task.stage
     now = " ".join(job.status() for job in jobs.listed)
     if now != _shown:
         _shown = now

@@ -40,6 +40,9 @@ class Snapshot:
         """Writes into `folder`. Raises `StripError` when that cannot be done."""
         self._tasks = tasks
         self._file = folder / "scene.blend"
+        self._binary = bpy.app.binary_path
+        self._lock = threading.Lock()
+        self._left = False
         self._process: subprocess.Popen[bytes] | None = None
         orders = [dataclasses.asdict(task) | {"how": task.how.value, "folder": str(task.folder)} for task in tasks]
         try:
@@ -51,8 +54,7 @@ class Snapshot:
     def steps(self) -> Iterator[tuple[str, int]]:
         """Renders; never waits. Yields as `steps_here`, again and again while nothing is new. Raises `StripError`."""
         heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._process = self._start()
-        threading.Thread(target=_listen, args=(self._process, heard), daemon=True).start()
+        threading.Thread(target=self._run, args=(heard,), daemon=True).start()
         label, done, words = self._tasks[0].label, 0, ""
         try:
             while True:
@@ -73,27 +75,34 @@ class Snapshot:
 
     def discard(self) -> None:
         """Ends the other Blender. The files go with their folder."""
-        process, self._process = self._process, None
+        with self._lock:
+            self._left = True
+            process = self._process
         if process is not None and process.poll() is None:
             process.kill()
 
+    def _run(self, heard: queue.SimpleQueue[str | None]) -> None:
+        """In a thread of its own, since even to start a process can hold Blender up. Hands over what the other one says."""
+        try:
+            with self._lock:
+                if self._left:
+                    return
+                self._process = process = self._start()
+        except OSError as error:
+            text = f"No second Blender can be started to render ({error.strerror}): {self._binary}."
+            heard.put(render_script.MARK + json.dumps({"error": text}))
+            return
+        for line in process.stdout:
+            heard.put(line.decode("utf-8", "replace"))
+        code = process.wait()
+        heard.put(None if code == 0 else render_script.MARK + json.dumps({"ended": code}))
+
     def _start(self) -> subprocess.Popen[bytes]:
-        script = Path(render_script.__file__)
-        command = [bpy.app.binary_path, "-b", "--factory-startup", "-noaudio", str(self._file), "--python-exit-code", "1", "--python", str(script)]
-        command += ["--", str(self._file.parent / "orders.json")]
+        command = [self._binary, "-b", "--factory-startup", "-noaudio", str(self._file), "--python-exit-code", "1"]
+        command += ["--python", str(Path(render_script.__file__)), "--", str(self._file.parent / "orders.json")]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         apart: dict[str, Any] = {} if os.name == "posix" else {"creationflags": subprocess.CREATE_NO_WINDOW}
-        try:
-            return subprocess.Popen(command, **pipes, **apart)
-        except OSError as error:
-            raise strips.StripError(f"No second Blender can be started to render ({error.strerror}): {bpy.app.binary_path}.") from error
-
-
-def _listen(process: subprocess.Popen[bytes], heard: queue.SimpleQueue[str | None]) -> None:
-    for line in process.stdout:
-        heard.put(line.decode("utf-8", "replace"))
-    code = process.wait()
-    heard.put(None if code == 0 else render_script.MARK + json.dumps({"ended": code}))
+        return subprocess.Popen(command, **pipes, **apart)
 
 
 def _said(line: str) -> dict[str, Any]:

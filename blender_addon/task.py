@@ -139,12 +139,17 @@ class Task:
 
     def _with_engine(self, work: Callable[[engine_client.Engine], Generator[None, None, Any]]) -> Generator[None, None, Any]:
         """Runs `work` with an engine that is ready, and keeps that warm afterwards."""
-        engine = warm_engine.take(self._python, descriptor.version())
+        start = warm_engine.take(self._python, descriptor.version())
         try:
+            while not start.arrived():
+                self._check_cancelled()
+                time.sleep(min(self._patience, 0.02))
+                yield
+            engine = start.engine
             yield from self._await(engine, lambda: engine.ready)
             return (yield from work(engine))
         finally:
-            warm_engine.give_back(engine)
+            start.leave()
 
     def _ask(self, engine: engine_client.Engine, method: str, document: dict[str, Any], share: float = 1.0) -> Generator[None, None, Any]:
         """What the engine answers. `share`: how much of what is left of the whole this is."""
