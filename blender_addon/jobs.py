@@ -75,6 +75,12 @@ def waiting() -> list[Job]:
     return [job for job in listed if job.state is State.WAITING]
 
 
+def in_order() -> list[Job]:
+    """As a list shows them: what runs, what waits, then what is over, the latest first."""
+    live = [job for job in listed if job.state is State.RUNNING] + waiting()
+    return live + [job for job in reversed(listed) if job.over]
+
+
 def busy() -> bool:
     """Whether anything runs or waits."""
     return any(not job.over for job in listed)

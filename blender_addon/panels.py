@@ -99,7 +99,7 @@ class SEQUENCER_PT_flow_inpaint_jobs(_SequencerTab, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        for job in jobs.listed:
+        for job in jobs.in_order():
             _draw_job(layout.box(), job, context.region.width)
         row = layout.row(align=True)
         if len([job for job in jobs.listed if not job.over]) > 1:

@@ -17,6 +17,21 @@ def show(task: Task) -> None:
         if space is not None:
             space.mode = "VIEW"
             space.image = image
+            _fit_soon()
+
+
+def _fit_soon() -> None:
+    """The whole picture in the editor, once that has its size."""
+    bpy.app.timers.register(_fit, first_interval=0.3)
+
+
+def _fit() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            region = next((r for r in area.regions if r.type == "WINDOW"), None)
+            if area.type == "IMAGE_EDITOR" and area.spaces.active.image is not None and region is not None:
+                with bpy.context.temp_override(window=window, area=area, region=region):
+                    bpy.ops.image.view_all(fit_view=True)
 
 
 def editor() -> bpy.types.SpaceImageEditor | None:
@@ -53,3 +68,4 @@ def draw_mask(scene: bpy.types.Scene, source: Any, mask: bpy.types.Mask) -> None
     user = space.image_user
     user.frame_start, user.frame_duration = strips.left(source), strips.length(source)
     user.frame_offset, user.use_auto_refresh = strips.first_shown(scene, source), True
+    _fit_soon()

@@ -103,6 +103,9 @@ class Removal(Task):
         self.strip_name, self.channel = strip.name, strip.channel
         if self._request.mute_source:
             strips.find(scene, resolved.strip_name).mute = True
+        masks = [mask for mask in map(lambda name: strips.find(scene, name), self._known["mattes"]) if mask is not None]
+        if strips.mattes.shown(masks):
+            strips.mattes.show(masks, False)  # what is wanted to be seen now is the result
 
     def _discard(self) -> None:
         self._place.discard()
