@@ -6,6 +6,7 @@
 #
 # FLOW_INPAINT_BLENDER_ROOT   folder of the Debian system with Blender; made when it is missing (75 s, 2 GB)
 #                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
+# REAL_BLENDER_STORY          another story in the window, and nothing before it (scripts_manual_pictures.py); its pictures are made small
 # REAL_BLENDER_ONLY_WINDOW    anything: leave out everything before the window
 # FLOW_INPAINT_PYTHON         the interpreter with the engine (default: .venv/bin/python of this clone)
 #
@@ -65,7 +66,8 @@ mount --rbind /dev "$root/dev"
 
 say "zip and clips"
 "$python" "$repository/build_addon.py" --output "$work" >/dev/null 2>"$work/build.log" || { cat "$work/build.log"; fail "no zip"; }
-cp "$here"/scripts_real_edit.py "$here"/scripts_real_window.py "$here"/window_tools.py "$work"
+story=${REAL_BLENDER_STORY:-scripts_real_window.py}
+cp "$here"/scripts_real_edit.py "$here/$story" "$here"/window_tools.py "$repository"/engine/flow_inpaint/demo_shot/*.m* "$work"
 "$python" "$here/real_clips.py" "$work"
 mkdir -p "$work/home" "$work/shots" "$work/tmp"
 cat >"$work/engine-python" <<WRAPPER
@@ -84,7 +86,7 @@ inside blender --command extension validate "$work"/flow_inpaint-*.zip >"$work/v
 inside blender --command extension install-file -r user_default --enable "$work"/flow_inpaint-*.zip >"$work/install.log" 2>&1 ||
     fail "the zip was not installed: $(tail -n 3 "$work/install.log")"
 
-if [ -z "${REAL_BLENDER_ONLY_WINDOW:-}" ]; then
+if [ -z "${REAL_BLENDER_ONLY_WINDOW:-}" ] && [ -z "${REAL_BLENDER_STORY:-}" ]; then
 say "the tests of strips"
 cat >"$work/blender" <<WRAPPER
 #!/bin/sh
@@ -115,14 +117,20 @@ fi
 say "in a window"
 code=0
 inside xvfb-run -a -s "-screen 0 1600x900x24" blender --app-template Video_Editing -p 0 0 1600 900 \
-    --python-exit-code 1 --python "$work/scripts_real_window.py" \
+    --python-exit-code 1 --python "$work/$story" \
     >"$work/window.log" 2>&1 || code=$?
+if [ -n "${REAL_BLENDER_STORY:-}" ]; then
+    for picture in "$work"/shots/*.png; do
+        inside convert "$picture" -resize 1200x +dither -colors 250 -define png:compression-level=9 "$picture" || true
+    done
+else
+    cp "$work"/*.log "$shots"/
+fi
 cp "$work"/shots/*.png "$shots"/ 2>/dev/null || true
-cp "$work"/*.log "$shots"/
 grep -q '^WINDOW OK$' "$work/window.log" || { tail -n 40 "$work/window.log"; fail "the run in a window failed (exit code $code)"; }
 grep '^window:' "$work/window.log"
 grep -q '^Traceback' "$work/window.log" && { cat "$work/window.log"; fail "something went wrong on the way"; }
 [ "$code" = 0 ] || fail "Blender did not quit in good order: exit code $code"
 [ ! -e "/proc/$(cat "$work/last_engine")" ] || fail "the engine outlives Blender"
-[ -z "$(find "$work/window/flow_inpaint" "$work/tmp" -name '*.part' -o -name 'flow-inpaint-*')" ] || fail "quitting in the middle leaves something behind"
+[ -z "$(find "$work"/*/flow_inpaint "$work/tmp" -name '*.part' -o -name 'flow-inpaint-*')" ] || fail "quitting in the middle leaves something behind"
 say "all is well; pictures in $shots"
