@@ -22,6 +22,8 @@ from typing import Any, BinaryIO
 VARIABLE = "FLOW_INPAINT_PYTHON"
 HOW_TO_SET = f"set 'Engine Python' in the add-on's preferences, or the environment variable {VARIABLE}, to a Python that has flow-inpaint"
 
+UNKNOWN_METHOD = "UnknownMethod"
+
 _DROPPED = {"OCIO", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 _DROPPED_BEGINNINGS = ("PYTHON", "BLENDER_")
 _TAIL = 40
@@ -192,6 +194,7 @@ class Engine:
         error = message.get("error")
         if error and method not in ("abort", "shutdown"):
             status = (error.get("data") or {}).get("status", "Failed") if isinstance(error, dict) else "Failed"
+            status = UNKNOWN_METHOD if isinstance(error, dict) and error.get("code") == -32601 else status
             text = error.get("message") if isinstance(error, dict) else str(error)
             raise EngineError(" ".join(str(text or "The engine failed without saying why.").split()), status)
         if method == "describe":

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import time
+import traceback
 from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
-from . import jobs, warm_engine
+from . import jobs, previews, warm_engine
 
 TICK = 0.1
 _PATIENCE = 30.0
@@ -38,8 +39,10 @@ def start() -> None:
 
 
 def may_edit() -> bool:
-    """Whether strips can be added: not while the user is moving some. Nobody is waited for longer than half a minute."""
+    """Whether strips can be added: not while Blender renders or the user moves some. A tool is not waited for longer than half a minute."""
     global _refused_since
+    if bpy.app.is_job_running("RENDER"):
+        return False
     held = any(op.bl_idname.startswith(_GRABS) for window in bpy.context.window_manager.windows for op in window.modal_operators)
     if not held:
         _refused_since = 0.0
@@ -55,6 +58,9 @@ def _beat() -> float | None:
         ended = jobs.step()
         if ended is not None:
             _ended(ended)
+    except Exception:
+        # Blender would take the timer away, and with it the jobs that wait.
+        traceback.print_exc()
     finally:
         took = 1000 * (time.perf_counter() - begun)
         if jobs.running() is None:
@@ -69,8 +75,6 @@ def _beat() -> float | None:
 
 
 def _ended(job: jobs.Job) -> None:
-    from . import previews
-
     if job.state is jobs.State.DONE and job.task.changes_strips:
         _remember(f"Flow Inpaint {job.verb}")
     previews.show(job.task)

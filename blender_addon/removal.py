@@ -77,7 +77,7 @@ class Removal(Task):
         document = job_of(resolved, request, self._first, self.frames)
         output = {"path": str(target), "format": request.format}
         self.stage = "Looking at the footage"
-        found = yield from self._ask(engine, "fingerprint", document | {"output": output}, _LOOK_SHARE)
+        found = yield from self._fingerprint(engine, document | {"output": output}, _LOOK_SHARE)
         result = yield from self._ask(engine, "render", document | {"output": output})
         self._recipe = recipe.Recipe(
             engine=engine.found_version,

@@ -160,6 +160,15 @@ class Task:
         self.fraction = max(self.fraction, self._begin)
         return engine.result
 
+    def _fingerprint(self, engine: engine_client.Engine, document: dict[str, Any], share: float) -> Generator[None, None, dict[str, Any]]:
+        """What the footage and the matte are like. An engine of the user's own may be too old to say: then no two runs are alike."""
+        try:
+            return (yield from self._ask(engine, "fingerprint", document, share))
+        except engine_client.EngineError as error:
+            if error.status != engine_client.UNKNOWN_METHOD:
+                raise
+            return {"keys": "", "methods": {}, "width": 0, "height": 0}
+
     def _render_strips(self, engine: engine_client.Engine, tasks: list[strips.Render]) -> Iterator[None]:
         """Blender renders what the engine cannot read."""
         total = sum(task.frames for task in tasks)

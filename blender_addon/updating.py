@@ -111,7 +111,7 @@ class Update(Task):
         document = removal.job_of(self._resolved, self._request, self._first, self._count)
         self.stage = "Looking for changes"
         output = {"path": str(target), "format": self._request.format}
-        found = yield from self._ask(engine, "fingerprint", document | {"output": output}, _LOOK_SHARE)
+        found = yield from self._fingerprint(engine, document | {"output": output}, _LOOK_SHARE)
         self._new = replace(
             self._old,
             engine=engine.found_version,
@@ -150,6 +150,7 @@ class Update(Task):
         old, new, count = self._old, self._new, self._count
         everything = [(0, count - 1)]
         whole = [
+            (not old.keys or not new.keys, "the engine cannot tell what has changed"),
             (old.engine != new.engine, f"the engine is {new.engine} and was {old.engine}"),
             (old.methods != new.methods, "other methods are used now"),
             (old.request["params"] != new.request["params"] or old.request["format"] != new.request["format"], "the settings have changed"),

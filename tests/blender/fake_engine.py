@@ -81,6 +81,8 @@ def check(number: int, job: dict) -> None:
 
 
 def fingerprint(number: int, job: dict) -> None:
+    if os.environ.get("FAKE_ENGINE_KEYS") == "unknown":
+        return send({"id": number, "error": {"code": -32601, "message": "There is no method 'fingerprint'."}})
     count = job["source"].get("count") or len(job["source"]["indices"])
     file = os.environ.get("FAKE_ENGINE_KEYS", "")
     keys = Path(file).read_text() if file and Path(file).exists() else "00000000" * count

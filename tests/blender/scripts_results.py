@@ -190,6 +190,18 @@ def older_engine() -> dict[str, Any]:
     return update()
 
 
+def engine_without_fingerprints() -> dict[str, Any]:
+    """One that the user names may be older than the add-on: it makes everything again each time."""
+    room("warm_engine").end(wait=3.0)
+    os.environ["FAKE_ENGINE_KEYS"] = "unknown"
+    try:
+        made("nokeys")
+        return update()
+    finally:
+        room("warm_engine").end(wait=3.0)
+        os.environ["FAKE_ENGINE_KEYS"] = str(KEYS)
+
+
 def undone() -> dict[str, Any]:
     """Undo after an update brings the earlier file back, which is still there."""
     made("undo", reach=1)
@@ -262,6 +274,7 @@ answer(
         "no_result": no_result,
         "broken_recipe": broken_recipe,
         "older_engine": older_engine,
+        "engine_without_fingerprints": engine_without_fingerprints,
         "undone": undone,
         "engine_dies": lambda: fails("die"),
         "engine_refuses": lambda: fails("refuse"),

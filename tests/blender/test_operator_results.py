@@ -128,6 +128,11 @@ def test_another_engine_makes_everything_again(case):
     assert asked(case("older_engine")) == [("fingerprint", None), ("render", None)]
 
 
+def test_an_engine_that_cannot_tell_makes_everything_again(case):
+    found = case("engine_without_fingerprints")
+    assert asked(found) == [("fingerprint", None), ("render", None)] and file_of(found) == TWO
+
+
 def test_undo_brings_the_earlier_files_back(case):
     assert case("undone") == {"after": TWO, "undone": ONE, "missing": []}
 
