@@ -19,6 +19,7 @@ _STAGES = {
     "write": "Writing the result",
 }
 """The engine's words for its stages, as the user reads them."""
+_LOOKING = {"look": "Looking at the footage"}
 
 _RENDER_SHARE = 0.15
 _ABORT_PATIENCE = 0.6
@@ -208,7 +209,7 @@ class Task:
         self.notes += [text for level, text in engine.messages if level == "warning" and text not in self.notes]
         engine.messages.clear()
         if engine.progress:
-            self.stage = _STAGES.get(engine.progress.stage, engine.progress.stage.capitalize())
+            self.stage = (_STAGES | _LOOKING).get(engine.progress.stage, engine.progress.stage.capitalize())
             self.fraction = self._begin + self._share * engine.progress.fraction
             self.eta_s = engine.progress.eta_s
 

@@ -190,15 +190,18 @@ class Server:
             from .media.splice import splice
 
             return splice(job, aborted)
-        if method == "fingerprint":
-            from .fingerprint import fingerprint
-
-            return fingerprint(job, aborted=aborted)
         from . import pipeline
 
         if method == "check":
             return pipeline.check(job, aborted=aborted)
         pace = Pace(lambda progress: self._outbox.put_unless_behind({"method": "progress", "params": asdict(progress)}))
+        if method == "fingerprint":
+            from .fingerprint import fingerprint
+
+            def seen(done: int, total: int) -> None:
+                pace(pipeline.Progress("look", done, total, done / total, None))
+
+            return fingerprint(job, on_frame=seen, aborted=aborted)
         return pipeline.run(job, on_progress=pace, on_message=self._message, aborted=aborted)
 
     def _message(self, level: str, text: str) -> None:

@@ -107,6 +107,12 @@ inside blender -b "$work/edit.blend" --command flow_inpaint --strip Street --mas
 [ "$code" = 0 ] || { cat "$work/command.log"; fail "the command ended with $code"; }
 inside blender -b "$work/edit.blend" --python-exit-code 1 --python "$work/scripts_real_edit.py" -- check >"$work/check.log" 2>&1 ||
     { cat "$work/check.log"; fail "the saved file is not as it should be"; }
+told() { grep '^{' "$work/told.log" | tail -n 1; }
+inside blender -b "$work/edit.blend" --command flow_inpaint --list >"$work/told.log" 2>"$work/errors.log" || { cat "$work/errors.log"; fail "--list failed"; }
+told | "$python" -c 'import json, sys; s = json.load(sys.stdin)["strips"]; assert [(o["kind"], o["source"], o["missing"]) for o in s] == [("result", "Street", 0)], s' ||
+    fail "--list says $(told)"
+inside blender -b "$work/edit.blend" --command flow_inpaint --update >"$work/told.log" 2>"$work/errors.log" || { cat "$work/errors.log"; fail "--update failed"; }
+told | "$python" -c 'import json, sys; r = json.load(sys.stdin)["results"]; assert [o["done"] for o in r] == ["nothing"], r' || fail "--update says $(told)"
 code=0
 inside blender -b "$work/edit.blend" --command flow_inpaint --strip Nobody --mask-channel 3 >"$work/out.log" 2>"$work/errors.log" || code=$?
 [ "$code" = 2 ] || fail "a strip that is not there gave the exit code $code"
