@@ -169,7 +169,8 @@ def _stoppable() -> Iterator[list[Task]]:
         yield current
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: Blender's own, which Python cannot put back; the process ends after this anyway.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _listed(scene: bpy.types.Scene) -> dict[str, Any]:

@@ -44,10 +44,12 @@ class Snapshot:
         self._lock = threading.Lock()
         self._left = False
         self._process: subprocess.Popen[bytes] | None = None
-        orders = [dataclasses.asdict(task) | {"how": task.how.value, "folder": str(task.folder)} for task in tasks]
         try:
+            with strips.light_copy(scene) as copy:
+                changed = {"scene_name": copy.name}
+                bpy.data.libraries.write(str(self._file), {copy}, path_remap="ABSOLUTE")
+            orders = [dataclasses.asdict(task) | {"how": task.how.value, "folder": str(task.folder)} | changed for task in tasks]
             (folder / "orders.json").write_text(json.dumps(orders), "utf-8")
-            bpy.data.libraries.write(str(self._file), {scene}, path_remap="ABSOLUTE")
         except (OSError, RuntimeError) as error:
             raise strips.StripError(f"{self._file} cannot be written, for Blender to render from ({error}): check the folder.") from error
 

@@ -6,7 +6,7 @@ from . import files, mattes
 from .api import channel_muted, find, left, length, right, top_strips
 from .errors import StripError
 from .place import free_channel, place, repoint
-from .render import Render
+from .render import Render, light_copy
 from .resolve import Resolved, find_source, mask_strips, resolve
 from .timing import first_shown
 from .treatment import How
@@ -24,6 +24,7 @@ __all__ = [
     "free_channel",
     "left",
     "length",
+    "light_copy",
     "mask_strips",
     "mattes",
     "place",

@@ -257,6 +257,9 @@ def second_blender() -> dict[str, Any]:
     matte.modifiers.new("Contrast", "BRIGHT_CONTRAST").contrast = 30.0
     resolved = room("strips").resolve(bpy.context.scene, SOURCE, MASK_CHANNEL, folder / "there", (13, 16))
     (folder / "there").mkdir()
+    mesh = bpy.data.meshes.new("Large")
+    mesh.from_pydata([(k, 0, 0) for k in range(300000)], [], [])
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Large", mesh))
     room("render_process").Snapshot(bpy.context.scene, resolved.renders, folder / "there")
     here = room("strips").resolve(bpy.context.scene, SOURCE, MASK_CHANNEL, folder / "here", (13, 16))
     steps = [done for _, done in room("render_process").steps_here(here.renders)]
@@ -273,7 +276,8 @@ def second_blender() -> dict[str, Any]:
     same = [different, pictures[0] == pictures[1]]
     orphan = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     orphan.stdin.close()
-    return {"code": code, "told": told, "steps": steps, "same": same, "count": len(pictures[0]), "orphan": orphan.wait(60)}
+    scenes, size = [s.name for s in bpy.data.scenes], (folder / "there" / "scene.blend").stat().st_size
+    return {"scenes": len(scenes), "size": size, "code": code, "told": told, "steps": steps, "same": same, "count": len(pictures[0]), "orphan": orphan.wait(60)}
 
 
 install()

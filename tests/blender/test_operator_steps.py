@@ -102,3 +102,4 @@ def test_another_blender_renders_the_same_and_does_not_outlive_this_one(case):
     found = case("second_blender")
     assert found["code"] == 0 and found["told"][-1]["done"] == found["steps"][-1] == found["count"] == 4
     assert found["same"] == [True, True] and found["orphan"] != 0
+    assert found["scenes"] == 1 and found["size"] < 1_500_000  # without the scene's objects
