@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import bpy
@@ -113,13 +113,17 @@ def _made_of(result: Any, source: str, mask_channel: int) -> bool:
 
 
 def _overridden(request: properties.Request, given: dict[str, Any]) -> properties.Request:
-    fixed = {name: given[name] for name in ("mask_channel", "output", "format", "mute_source") if name in given}
-    return replace(request, params=_params(request.params, given), **fixed)
+    return replace(request, params=_params(request.params, given), **_fixed(given))
+
+
+def _fixed(given: dict[str, Any]) -> dict[str, Any]:
+    """What the command line says besides parameters and frames."""
+    return {one.name: given[one.name] for one in fields(properties.Request) if one.name in given and one.name != "frames"}
 
 
 def _settings(scene: bpy.types.Scene, name: str, given: dict[str, Any], marked: properties.Request | None) -> dict[str, Any]:
     """What takes the place of a recipe's settings: the mark's, and before those the command line's."""
-    found = {name: given[name] for name in ("mask_channel", "output", "format", "mute_source") if name in given}
+    found = _fixed(given)
     if marked is not None:
         found = updating.settings_of(marked) | found
     strip = strips.find(scene, name)

@@ -97,7 +97,7 @@ class FLOW_INPAINT_OT_mark(_OnActive, bpy.types.Operator):
             return
         request = properties.request(scene, {})
         strips.mask_strips(scene, source, request.mask_channel)
-        recipe.mark(source, request, recipe.offsets(source, request.frames))
+        recipe.mark(source, request)
 
 
 class FLOW_INPAINT_OT_load_settings(_OnActive, bpy.types.Operator):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from .properties import Request
 PROPERTY, MARK = "flow_inpaint", "flow_inpaint_mark"
 VERSION = 1
 
+_NEEDED = {one.name for one in fields(Request) if one.default is MISSING} - {"source"}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -27,8 +29,8 @@ class Recipe:
     id           the same on every copy of the strip that shows the same files
     engine       the engine's version, `methods` what it did each stage by
     source       the source strip's name, type and first file's name; `mattes` the mask strips' names
-    request      what was asked for: mask_channel, output, format, params, mute_source, frames
-                 (first and last, counted from the source strip's first frame; None: all)
+    request      what was asked for, as in `Request` without its source; frames are counted from the source strip's first
+                 one (first and last; None: all)
     start        the timeline frame of the first picture that the engine saw
     first, count the pictures that the result shows, counted from there
     keys         what each picture that the engine saw was like (the engine's `fingerprint`)
@@ -50,20 +52,9 @@ class Recipe:
     job: dict[str, Any]
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def to_request(self, scene: bpy.types.Scene, source: Any, mask_channel: int) -> Request:
+    def to_request(self, source: Any, mask_channel: int) -> Request:
         """The same again, for the source strip where it lies now."""
-        frames = self.request["frames"]
-        begin = strips.left(source)
-        window = None if frames is None else (begin + frames[0], begin + frames[1])
-        return Request(
-            source.name,
-            mask_channel,
-            self.request["output"],
-            self.request["format"],
-            dict(self.request["params"]),
-            window,
-            self.request["mute_source"],
-        )
+        return _request(self.request | {"mask_channel": mask_channel}, source)
 
 
 def write(strip: Any, recipe: Recipe) -> None:
@@ -75,6 +66,8 @@ def read(strip: Any) -> Recipe | None:
     found = _json(strip, PROPERTY)
     known = {one.name for one in fields(Recipe)}
     if found.get("version") != VERSION or not known <= found.keys():
+        return None
+    if not isinstance(found["request"], dict) or not _NEEDED <= found["request"].keys():
         return None
     return Recipe(**{name: found[name] for name in known})
 
@@ -133,9 +126,9 @@ def missing(strip: Any) -> list[int]:
     return [number for number, path in enumerate(paths) if path.name not in there[path.parent]]
 
 
-def mark(strip: Any, request: Request, offsets: tuple[int, int] | None) -> None:
-    """Says that the strip is to be repaired, and how. `offsets`: `request.frames`, counted from the strip's first frame."""
-    strip[MARK] = json.dumps({"version": VERSION, **asdict(request), "frames": offsets, "source": ""})
+def mark(strip: Any, request: Request) -> None:
+    """Says that the strip is to be repaired, and how."""
+    strip[MARK] = json.dumps({"version": VERSION, **request_of(request, strip)})
 
 
 def unmark(strip: Any) -> None:
@@ -152,23 +145,25 @@ def marked(scene: bpy.types.Scene) -> list[Any]:
 def mark_of(strip: Any) -> Request | None:
     """What the strip's mark asks for."""
     found = _json(strip, MARK)
-    if found.pop("version", None) != VERSION or found.keys() != {one.name for one in fields(Request)}:
-        return None
-    offsets, begin = found["frames"], strips.left(strip)
-    window = None if offsets is None else (begin + offsets[0], begin + offsets[1])
-    return Request(**found | {"source": strip.name, "frames": window})
-
-
-def offsets(source: Any, frames: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Timeline frames counted from the strip's first frame, so that they move with it."""
-    begin = strips.left(source)
-    return None if frames is None else (frames[0] - begin, frames[1] - begin)
+    return _request(found, strip) if found.get("version") == VERSION else None
 
 
 def request_of(request: Request, source: Any) -> dict[str, Any]:
-    """The part of a request that a recipe keeps."""
-    kept = {name: getattr(request, name) for name in ("mask_channel", "output", "format", "params", "mute_source")}
-    return kept | {"frames": offsets(source, request.frames)}
+    """What a recipe or a mark keeps of a request: its frames move with the source strip."""
+    kept = {name: value for name, value in asdict(request).items() if name != "source"}
+    begin = strips.left(source)
+    return kept | {"frames": None if request.frames is None else [frame - begin for frame in request.frames]}
+
+
+def _request(kept: dict[str, Any], source: Any) -> Request | None:
+    """The way back. None when something is missing that has no default."""
+    known = {name: kept[name] for name in (one.name for one in fields(Request)) if name in kept}
+    frames, begin = known.get("frames"), strips.left(source)
+    window = None if frames is None else (begin + frames[0], begin + frames[1])
+    try:
+        return Request(**known | {"source": source.name, "frames": window})
+    except TypeError:
+        return None
 
 
 def _json(strip: Any, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ it, are as they were. The other frames are made as if they alone had been asked 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ class Update(Task):
         source = recipe.source_of(scene, old)
         channel = settings.get("mask_channel") or recipe.mask_channel_of(scene, old, source)
         self._old = old
-        self._request = replace(old.to_request(scene, source, channel), **{k: v for k, v in settings.items() if k != "mask_channel"})
+        self._request = replace(old.to_request(source, channel), **{k: v for k, v in settings.items() if k != "mask_channel"})
         paths = strips.files.paths(strip)
         self._base = _Base(strip.type == "MOVIE", paths, frozenset(recipe.missing(strip)))
         self.path = paths[0] if strip.type == "MOVIE" else paths[0].parent
@@ -246,4 +246,4 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
 
 def settings_of(request: Request) -> dict[str, Any]:
     """What of the panel's request takes the place of a recipe's."""
-    return {"params": request.params, "format": request.format, "output": request.output, "mute_source": request.mute_source}
+    return {one.name: getattr(request, one.name) for one in fields(Request) if one.name not in ("source", "mask_channel", "frames")}

@@ -177,7 +177,9 @@ def no_result() -> dict[str, Any]:
 def broken_recipe() -> list[bool]:
     made("broken")
     found = []
-    for text in ("", "{", "[]", '{"version": 99}', '{"version": 1}', 7):
+    about = json.loads(result()["flow_inpaint"])
+    cut = json.dumps(about | {"request": {"format": "ffv1"}})
+    for text in ("", "{", "[]", '{"version": 99}', '{"version": 1}', cut, 7):
         result()["flow_inpaint"] = text
         found.append(room("recipe").read(result()) is None and room("recipe").results(bpy.context.scene) == [])
     return found

@@ -121,7 +121,7 @@ def test_what_is_no_result_is_refused(case, which, words):
 
 
 def test_a_recipe_that_makes_no_sense_is_none(case):
-    assert case("broken_recipe") == [True] * 6
+    assert case("broken_recipe") == [True] * 7
 
 
 def test_another_engine_makes_everything_again(case):
