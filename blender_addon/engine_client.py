@@ -118,7 +118,6 @@ class Engine:
     def ask(self, method: str, document: Mapping[str, Any]) -> None:
         """Sends something to do: "render", "check", "fingerprint" or "splice". Its end arrives through `poll`."""
         self.result, self.progress = None, None
-        self.messages.clear()
         self._request(method, document)
 
     def render(self, document: Mapping[str, Any]) -> None:

@@ -62,6 +62,7 @@ def give_back(engine: engine_client.Engine) -> None:
     global _waiting
     if _waiting is None and engine.idle:
         engine.result = None
+        engine.messages.clear()
         _waiting = engine
     else:
         engine.kill()
