@@ -38,7 +38,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the command line says, by the names of the operator's properties."""
-    names = ("mask_channel", "preset", "format", "frames", "mute_source", *descriptor.parameters())
+    names = ("mask_channel", "reference_channel", "preset", "format", "frames", "mute_source", *descriptor.parameters())
     found = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.output is not None:
         found["output"] = options.output if options.output.startswith("//") else str(Path(options.output).absolute())
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--update", action="store_true", help="make results again where something has changed: all, or the one of --strip")
     parser.add_argument("--list", action="store_true", help="say which strips are marked and which are results, as JSON")
     parser.add_argument("--mask-channel", type=_channel, metavar="N", help="the channel that covers what is to go; otherwise the mark's, else the scene's")
+    parser.add_argument("--reference-channel", type=_channel, metavar="N", help="the channel with clean pictures of single frames")
     parser.add_argument("--frames", type=_frames, metavar="A-B", help="only these frames of the timeline; otherwise the scene's range")
     parser.add_argument("--scene", metavar="S", help="the scene of the strips; otherwise the one that the file opens with")
     parser.add_argument("--output", metavar="DIR", help=f"the folder of the results; otherwise the scene's ({properties.DEFAULT_OUTPUT})")

@@ -45,7 +45,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         shown.enabled = bool(masks)
         shown.operator("flow_inpaint.show_matte", text="", icon="OVERLAY", depress=strips.mattes.shown(masks))
         row.operator("flow_inpaint.make_matte", text="", icon="ADD")
-        for name in ("preset", "range", "output", "format", "mute_source"):
+        for name in ("reference_channel", "preset", "range", "output", "format", "mute_source"):
             layout.prop(settings, name)
         found = diagnosis.problems(context, scene)
         _draw_problems(layout, found, context.region.width)
@@ -57,6 +57,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         looks = column.row(align=True)
         looks.operator("sequencer.flow_inpaint_preview", icon="IMAGE_DATA")
         looks.operator("sequencer.flow_inpaint_check", icon="INFO")
+        layout.operator("sequencer.flow_inpaint_export_frame", icon="BRUSH_DATA")
         if source is not None and looking.last_check.get("strip") == source.name:
             for line in looking.last_check["lines"]:
                 sentence.draw(layout, line, context.region.width, icon="BLANK1")

@@ -37,6 +37,7 @@ class Request:
     params: dict[str, Any]
     frames: tuple[int, int] | None = None
     mute_source: bool = False
+    reference_channel: int = 0
 
 
 def scene_of(context: bpy.types.Context) -> bpy.types.Scene:
@@ -58,6 +59,7 @@ def request(scene: bpy.types.Scene, given: Mapping[str, Any]) -> Request:
         {"preset": fixed["preset"], **changed},
         given.get("frames") or frame_range.of(scene, fixed["range"]),
         fixed["mute_source"],
+        fixed["reference_channel"],
     )
 
 
@@ -93,6 +95,14 @@ def _fixed(**more: Any) -> dict[str, Any]:
             description="The channel whose strips are white, or opaque, over what is to be removed",
             default=DEFAULT_MASK_CHANNEL,
             min=1,
+            max=128,
+            **more,
+        ),
+        "reference_channel": IntProperty(
+            name="Reference Channel",
+            description="The channel with clean pictures of single frames, each an image strip whose left edge is on its frame; 0 for none",
+            default=0,
+            min=0,
             max=128,
             **more,
         ),

@@ -119,7 +119,13 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
         inside(strip, request.frames)
         reach = reach_of(request.params)
         window = request.frames[0] - reach, request.frames[1] + reach
-    return strips.resolve(scene, source, request.mask_channel, folder, window)
+    resolved = strips.resolve(scene, source, request.mask_channel, folder, window)
+    clean = strips.references(scene, source, request.reference_channel)
+    shift = resolved.start - strips.left(strips.find_source(scene, source))
+    near = [one | {"frame": one["frame"] - shift} for one in clean if 0 <= one["frame"] - shift < resolved.length]
+    if near:
+        resolved.document["references"] = near
+    return resolved
 
 
 def inside(strip: Any, frames: tuple[int, int]) -> None:

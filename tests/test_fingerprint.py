@@ -73,3 +73,18 @@ def test_errors_and_stopping(tmp_path):
     seen = []
     found = fingerprint(Job.from_document(job), on_frame=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (COUNT, COUNT) and set(found.methods) == {"flow", "completion", "fill"}
+
+
+def test_a_reference_that_was_painted_again_counts_for_every_frame(tmp_path):
+    source = pictures(tmp_path / "a")
+    clean = tmp_path / "clean.png"
+    cv2.imwrite(str(clean), np.full((32, 48, 3), 90, np.uint8))
+    document = {"source": {"path": str(source)}, "mask": RECTANGLE, "output": {"path": "o.mkv"}, "references": [{"frame": 2, "path": str(clean)}]}
+    before = fingerprint(Job.from_document(document)).keys
+    assert before == fingerprint(Job.from_document(document)).keys
+    cv2.imwrite(str(clean), np.full((32, 48, 3), 91, np.uint8))
+    after = fingerprint(Job.from_document(document)).keys
+    assert all(before[i : i + KEY] != after[i : i + KEY] for i in range(0, len(before), KEY))
+    clean.unlink()
+    with pytest.raises(BadClip):
+        fingerprint(Job.from_document(document))

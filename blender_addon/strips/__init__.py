@@ -6,6 +6,7 @@ from . import files, mattes
 from .api import channel_muted, find, left, length, right, top_strips
 from .errors import StripError
 from .place import free_channel, place, repoint
+from .references import check_free, export_frame, place_reference, references
 from .render import Render, light_copy
 from .resolve import Resolved, find_source, mask_strips, resolve
 from .timing import first_shown
@@ -17,6 +18,8 @@ __all__ = [
     "Resolved",
     "StripError",
     "channel_muted",
+    "check_free",
+    "export_frame",
     "files",
     "find",
     "find_source",
@@ -28,6 +31,8 @@ __all__ = [
     "mask_strips",
     "mattes",
     "place",
+    "place_reference",
+    "references",
     "repoint",
     "resolve",
     "right",

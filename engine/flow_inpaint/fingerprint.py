@@ -4,11 +4,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 
 from .completion import COMPLETIONS
-from .errors import Aborted
+from .errors import Aborted, BadClip
 from .fill import FILLS
 from .flow import ESTIMATORS
 from .job import Job
@@ -43,6 +44,7 @@ def fingerprint(
     machine = Machine(str(job.params["device"]))
     stages = {"flow": ESTIMATORS, "completion": COMPLETIONS, "fill": FILLS}
     methods = {stage: choose(stage, known, str(job.params[stage]), machine).name for stage, known in stages.items()}
+    painted = b"".join(_file_key(one.frame, one.path) for one in job.references)
     keys = []
     with open_source(job.source) as source:
         info = source.info
@@ -51,13 +53,21 @@ def fingerprint(
             for picture, hole in zip(source.read(0, last), matte.read(0, last), strict=True):
                 if aborted():
                     raise Aborted("Stopped before the end; nothing was written.")
-                keys.append(_key(picture.rgb, picture.alpha, hole))
+                keys.append(_key(picture.rgb, picture.alpha, hole, painted))
                 on_frame(len(keys), info.count)
     return Fingerprint(info.width, info.height, "".join(keys), methods)
 
 
-def _key(rgb: np.ndarray, alpha: np.ndarray | None, hole: np.ndarray) -> str:
-    digest = blake2b(np.packbits(hole).tobytes(), digest_size=_BYTES)
+def _file_key(frame: int, path: Path) -> bytes:
+    """A clean frame is carried through the whole shot, so it counts for every frame. Raises `BadClip`."""
+    try:
+        return blake2b(path.read_bytes(), digest_size=16).digest() + frame.to_bytes(4)
+    except OSError as error:
+        raise BadClip(f"The reference {path} cannot be read: {error.strerror}.") from error
+
+
+def _key(rgb: np.ndarray, alpha: np.ndarray | None, hole: np.ndarray, painted: bytes) -> str:
+    digest = blake2b(np.packbits(hole).tobytes() + painted, digest_size=_BYTES)
     digest.update(np.ascontiguousarray(rgb).data)
     if alpha is not None:
         digest.update(np.ascontiguousarray(alpha).data)
