@@ -100,7 +100,7 @@ class Check(_Look):
 
     def _work(self) -> Iterator[None]:
         self.forecast = yield from self._with_engine(self._ask_for)
-        self.lines = _lines(self.forecast)
+        self.lines = _lines(self.forecast, self._resolved.start)
         last_check.clear()
         last_check.update(strip=self.subject, lines=self.lines)
         self._discard()
@@ -131,8 +131,8 @@ def _loaded(path: Path) -> str:
     return image.name
 
 
-def _lines(forecast: dict[str, Any]) -> list[str]:
-    """The engine's forecast in the user's words."""
+def _lines(forecast: dict[str, Any], start: int) -> list[str]:
+    """The engine's forecast in the user's words. `start`: the timeline frame that is the job's first."""
     seconds = float(forecast.get("seconds", 0.0))
     minutes, rest = divmod(round(seconds), 60)
     time = f"{minutes} min {rest} s" if minutes else f"{max(rest, 1)} s"
@@ -141,5 +141,18 @@ def _lines(forecast: dict[str, Any]) -> list[str]:
         f"{forecast.get('frames')} frames of {size}, {float(forecast.get('masked', 0.0)):.1%} of the picture masked.",
         f"About {time} and {forecast.get('memory_mib')} MiB of memory on {forecast.get('device')}.",
         f"Optical flow {forecast.get('flow')}, completion {forecast.get('completion')}, fill {forecast.get('fill')}.",
+        *_coverage(forecast.get("coverage") or {}, start),
         *map(str, forecast.get("notes", ())),
     ]
+
+
+def _coverage(found: dict[str, Any], start: int) -> list[str]:
+    """What other frames show of what is masked, where the engine says so."""
+    if "seen" not in found:
+        return []
+    lines = [f"Other frames show about {found['seen']:.0%} of what is masked; {found['unseen']:.1%} is seen nowhere and will be invented."]
+    if found.get("referenced"):
+        lines.append(f"The references show {found['referenced']:.1%} that no frame shows.")
+    if found.get("reference") is not None:
+        lines.append(f"Best to paint as a reference: frame {start + found['reference']}, which would show {found['reference_shows']:.0%} of the unseen.")
+    return lines
