@@ -1,7 +1,7 @@
 """Flow Inpaint in Blender's video sequencer: removes what a mask channel covers from a strip."""
-from . import command_line, operators, panels, preferences, properties
+from . import command_line, engine_operators, operators, panels, preferences, properties
 
-_ROOMS = (properties, preferences, operators, panels, command_line)
+_ROOMS = (properties, preferences, operators, engine_operators, panels, command_line)
 
 
 def register() -> None:

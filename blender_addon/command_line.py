@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import bpy
 
-from . import descriptor, engine_client, preferences, properties, removal
+from . import descriptor, engine_client, engine_command, preferences, properties, removal
 
 COMMAND = "flow_inpaint"
 DONE, FAILED, BAD_INPUT, ABORTED = 0, 1, 2, 130
@@ -29,6 +29,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str]) -> int:
     """Runs the command on the file that is open. Errors are one line on standard error. Returns the exit code."""
     try:
+        if engine_command.wanted(arguments):
+            return engine_command.main(arguments, _Parser)
         options = _parser().parse_args(arguments)
         _run(options)
     except _UsageError as error:
@@ -82,7 +84,8 @@ def _scene(name: str | None) -> bpy.types.Scene:
 
 def _parser() -> argparse.ArgumentParser:
     about = descriptor.descriptor()["effect"]["hint"]
-    parser = _Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=about, allow_abbrev=False)
+    more = f"{' and '.join(engine_command.WORDS)} are about the engine itself: --install-engine --help says more."
+    parser = _Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=about, epilog=more, allow_abbrev=False)
     parser.add_argument("--strip", required=True, metavar="NAME", help="the strip to repair")
     parser.add_argument("--mask-channel", required=True, type=_channel, metavar="N", help="the channel that covers what is to go")
     parser.add_argument("--scene", metavar="S", help="the scene of the strip; otherwise the one that the file opens with")

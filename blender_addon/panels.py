@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import descriptor, engine_client, preferences, properties, removal, sentence
+from . import descriptor, engine_panel, properties, removal
 
 
 class _SequencerTab:
@@ -34,10 +34,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
             layout.progress(factor=removal.running.fraction, text=removal.running.status().removeprefix("Flow Inpaint: "))
             layout.label(text="ESC stops it")
             return
-        try:
-            preferences.engine_python(context)
-        except engine_client.EngineError as error:
-            sentence.draw(layout, str(error), context.region.width)
+        engine_panel.draw(layout, context, context.region.width)
         layout.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")
 
 

@@ -12,7 +12,7 @@ _FULL = re.compile(r"No space left on device|Errno 28\b|Disk quota exceeded|not 
 _NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionResetError|Connection refused|Connection aborted|IncompleteRead|name resolution|getaddrinfo"
     r"|Name or service not known|nodename nor servname|SSLError|CERTIFICATE_VERIFY_FAILED|ProxyError|Max retries exceeded|HTTP error (?:401|403|407|5\d\d)"
-    r"|ProtocolError|Network is unreachable|connection was aborted|incomplete-download"
+    r"|ProtocolError|Network is unreachable|connection was aborted|incomplete-download|DO NOT MATCH THE HASHES"
 )
 _MISSING = re.compile(r"No matching distribution found for ([^\s(;]+)")
 _REFUSED = re.compile(r"PermissionError|Permission denied|Access is denied|Read-only file system")

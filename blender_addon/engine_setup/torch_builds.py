@@ -16,30 +16,37 @@ from dataclasses import dataclass
 from .errors import size
 
 INDEX = "https://download.pytorch.org/whl/"
-UNPACKED = 3.2
-"""How much more room installed packages take than their wheels, measured with and without PyTorch's CPU build, rounded up."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """A choice. `megabytes` by `sys.platform`; a platform that is not there has no such build."""
+    """A choice. `megabytes` by `sys.platform`; a platform that is not there has no such build. `unpacked`: how many times as much
+    room the packages take when they are installed, measured for "none" and "cpu".
+    """
 
     name: str
     label: str
     hint: str
     megabytes: Mapping[str, int]
+    unpacked: float
 
     def sizes(self, system: str = sys.platform) -> str:
         """What it takes, in words."""
         download = self.megabytes.get(system, max(self.megabytes.values())) * 1e6
-        return f"about {size(download)} to download, {size(download * (1 + UNPACKED))} of disk while it installs"
+        return f"about {size(download)} to download, {size(download * (1 + self.unpacked))} of disk while it installs"
 
 
 _ALL = (
-    Build("none", "None", "No networks: motion is measured and completed by the methods that need no weights", {"linux": 149, "win32": 121, "darwin": 93}),
-    Build("cpu", "Processor", "The networks on the processor: small ones only, and slowly", {"linux": 353, "win32": 259}),
-    Build("cuda", "NVIDIA", "The networks on an NVIDIA graphics card", {"linux": 2900, "win32": 3000}),
-    Build("apple", "Apple", "The networks on the graphics processor of an Apple chip", {"darwin": 243}),
+    Build(
+        "none",
+        "None",
+        "No networks: motion is measured and completed by the methods that need no weights",
+        {"linux": 149, "win32": 121, "darwin": 93},
+        3.4,
+    ),
+    Build("cpu", "Processor", "The networks on the processor: small ones only, and slowly", {"linux": 353, "win32": 259}, 3.9),
+    Build("cuda", "NVIDIA", "The networks on an NVIDIA graphics card", {"linux": 2900, "win32": 3000}, 2.2),
+    Build("apple", "Apple", "The networks on the graphics processor of an Apple chip", {"darwin": 243}, 3.9),
 )
 
 

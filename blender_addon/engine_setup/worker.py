@@ -22,7 +22,7 @@ from .download import Fetcher, Item, Unreachable
 from .errors import Cancelled, SetupError
 from .place import LONGEST_WINDOWS_ROOT, Place, Stamp, python_of, site_packages, wheel
 from .plan import Plan
-from .torch_builds import UNPACKED
+from .torch_builds import build
 
 _PIP_THAT_ONLY_LOOKS = (25, 3)  # older ones download everything to find out what they would install
 _ROOM_FOR_ENVIRONMENT = 60e6
@@ -211,7 +211,7 @@ class Worker:
         return paths
 
     def _refuse_if_too_large(self, total: int, kept: int) -> None:
-        needed, free = total * (1 + UNPACKED) - kept, shutil.disk_usage(self._plan.root).free
+        needed, free = total * (1 + build(self._plan.torch).unpacked) - kept, shutil.disk_usage(self._plan.root).free
         if needed > free:
             raise SetupError(
                 f"The engine needs about {errors.size(needed)} on the disk with {self._plan.root}, where {errors.size(free)} are free:"

@@ -1,0 +1,71 @@
+"""`blender -b --command flow_inpaint --install-engine`: the engine for studios, without a window."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import bpy
+
+from . import engine_choice, engine_operators
+from .engine_setup import torch_builds
+from .engine_setup.errors import SetupError
+
+WORDS = ("--install-engine", "--remove-engine")
+DONE, FAILED, ABORTED = 0, 1, 130
+
+
+def wanted(arguments: Sequence[str]) -> bool:
+    """Whether the command is about the engine itself."""
+    return any(word in arguments for word in WORDS)
+
+
+def main(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) -> int:
+    """Runs it; an error is one line on standard error. Returns the exit code. `parser_class` raises what its caller catches."""
+    options = _parsed(arguments, parser_class)
+    try:
+        if options.remove_engine:
+            own = engine_choice.current(bpy.context).place
+            own.remove()
+            print(f"Flow Inpaint: the engine in {own.root} was removed", flush=True)
+            return DONE
+        return _install(options)
+    except SetupError as error:
+        print(f"flow_inpaint: {error}", file=sys.stderr, flush=True)
+        return FAILED
+
+
+def _install(options: argparse.Namespace) -> int:
+    installation = engine_operators.begin(bpy.context, options.python, options.torch, options.wheels, options.torch_index)
+    said = ""
+    try:
+        while not installation.join(0.25):
+            if installation.stage != said:
+                said = installation.stage
+                print(f"Flow Inpaint: {installation.status()}", flush=True)
+    except KeyboardInterrupt:
+        installation.cancel()
+        installation.join(6.0)
+        print("flow_inpaint: stopped", file=sys.stderr, flush=True)
+        return ABORTED
+    finally:
+        engine_operators.end()
+    for note in installation.notes:
+        print(f"Flow Inpaint: note: {note}", flush=True)
+    if installation.error:
+        raise SetupError(installation.error)
+    own = engine_choice.current(bpy.context).place
+    print(f"Flow Inpaint: engine {own.stamp().version} is installed in {own.environment()}", flush=True)
+    return DONE
+
+
+def _parsed(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) -> argparse.Namespace:
+    parser = parser_class(prog="blender -b --command flow_inpaint", description="Installs or removes the engine of Flow Inpaint.", allow_abbrev=False)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--install-engine", action="store_true", help="make the engine's Python environment, or make it anew")
+    what.add_argument("--remove-engine", action="store_true", help="delete it and everything that was downloaded for it")
+    parser.add_argument("--python", default="", metavar="P", help="the Python 3.11 or later to make it with; otherwise one is looked for")
+    parser.add_argument("--wheels", default="", metavar="DIR", help="install from this folder of wheels, without a network")
+    parser.add_argument("--torch", default="auto", choices=["auto", *(b.name for b in torch_builds.builds())], help="which PyTorch, for the networks")
+    parser.add_argument("--torch-index", default="", metavar="URL", help="the package index that PyTorch comes from, such as a studio's own")
+    return parser.parse_args(arguments)
