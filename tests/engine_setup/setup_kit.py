@@ -35,6 +35,9 @@ if words[0] == "doctor":
         found = "not installed"
     rows = [("Flow Inpaint", "good", "%(version)s in here"), ("torch", "good", found)]
     print(json.dumps({"ready": True, "findings": [{"name": n, "state": s, "found": f, "advice": ""} for n, s, f in rows]}))
+elif words[0] == "serve":
+    import runpy
+    runpy.run_module("flow_inpaint.served", run_name="__main__")
 else:
     import filler
     os.makedirs(words[3])
@@ -64,6 +67,7 @@ def wheel(folder: Path, name: str, version: str, files: dict[str, bytes | str], 
 def engine_wheel(folder: Path, version: str = "0.1.0") -> place.Wheel:
     """An engine that needs `filler`, and with networks `torch`."""
     package = {"flow_inpaint/__init__.py": "", "flow_inpaint/__main__.py": ENGINE % {"version": version}}
+    package["flow_inpaint/served.py"] = (REPOSITORY / "tests" / "blender" / "fake_engine.py").read_text()
     return place.wheel(wheel(folder, "flow_inpaint", version, package, ["filler>=1", 'torch>=2.4; extra == "networks"']))
 
 
