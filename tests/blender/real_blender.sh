@@ -1,11 +1,13 @@
 #!/bin/bash
 # The add-on in a real Blender binary (5.2 LTS from Debian sid): the tests of strips; then installed from its zip, run by
-# --command in the background, and in a window: a run to its end, and one that ESC stops, with pictures of the screen.
+# --command in the background, and in a window: the first run of a new user, who has the engine installed from the network; a run
+# to its end, and one that ESC stops, with pictures of the screen.
 #
 #   tests/blender/real_blender.sh [SHOTS]          pictures and logs go to SHOTS (default: dist/real_blender)
 #
 # FLOW_INPAINT_BLENDER_ROOT   folder of the Debian system with Blender; made when it is missing (75 s, 2 GB)
 #                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
+# REAL_BLENDER_ONLY           "first_run": only that part
 # FLOW_INPAINT_PYTHON         the interpreter with the engine (default: .venv/bin/python of this clone)
 #
 # Needs root (chroot) and debootstrap. Mounts are made in a mount namespace of its own and go with it.
@@ -31,7 +33,7 @@ make_root() {
     command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
     local mirror packages
     mirror=$(grep -rhoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ' || true)
-    packages="blender python3-numpy python3-cattr python3-requests xvfb libgl1-mesa-dri libegl-mesa0 imagemagick xauth xdotool"
+    packages="blender python3-numpy python3-cattr python3-requests python3-venv xvfb libgl1-mesa-dri libegl-mesa0 imagemagick xauth xdotool"
     say "making $root from ${mirror:=http://deb.debian.org/debian}"
     mkdir -p "$(dirname "$root")"
     rm -rf "$root.part"
@@ -64,7 +66,7 @@ mount --rbind /dev "$root/dev"
 
 say "zip and clips"
 "$python" "$repository/build_addon.py" --output "$work" >/dev/null 2>"$work/build.log" || { cat "$work/build.log"; fail "no zip"; }
-cp "$here"/scripts_real_edit.py "$here"/scripts_real_window.py "$work"
+cp "$here"/scripts_real_edit.py "$here"/scripts_real_window.py "$here"/scripts_first_run.py "$work"
 "$python" "$here/real_clips.py" "$work"
 mkdir -p "$work/home" "$work/shots" "$work/tmp"
 cat >"$work/engine-python" <<WRAPPER
@@ -78,11 +80,50 @@ inside() {
         FLOW_INPAINT_PYTHON="$work/engine-python" TMPDIR="$work/tmp" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "$@"
 }
 
+# Somebody who has just got Blender: a home of their own, with a space and an accent in its name, and no engine.
+newcomer() {
+    mkdir -p "$work/new cömer/home"
+    timeout 300 chroot "$root" env -i HOME="$work/new cömer/home" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin \
+        TMPDIR="$work/tmp" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "${certificates[@]}" "$@"
+}
+certificates=()
+if [ -f "${PIP_CERT:-}" ]; then
+    cp "$PIP_CERT" "$work/certificates.pem"
+    certificates=(PIP_CERT="$work/certificates.pem")
+fi
+
+first_run() {
+    say "the first run"
+    local code=0
+    newcomer xvfb-run -a -s "-screen 0 1600x900x24" blender --app-template Video_Editing -p 0 0 1600 900 \
+        --python-exit-code 1 --python "$work/scripts_first_run.py" >"$work/first_run.log" 2>&1 || code=$?
+    cp "$work"/shots/install_*.png "$work"/first_run.log "$shots"/ 2>/dev/null || true
+    find "$work/new cömer" -name install.log -exec cp {} "$shots/engine_install.log" \;
+    grep -q '^FIRST RUN OK$' "$work/first_run.log" || { tail -n 40 "$work/first_run.log"; fail "the first run failed (exit code $code)"; }
+    grep '^first run:' "$work/first_run.log"
+    grep -q '^Traceback' "$work/first_run.log" && { cat "$work/first_run.log"; fail "something went wrong on the way"; }
+    [ "$code" = 0 ] || fail "Blender did not quit in good order: exit code $code"
+    say "the engine from the command line"
+    newcomer blender -b --command flow_inpaint --remove-engine >"$work/engine.log" 2>&1 || { cat "$work/engine.log"; fail "the engine was not removed"; }
+    newcomer blender -b --offline-mode --command flow_inpaint --install-engine >"$work/engine.log" 2>&1 && fail "it went online without leave"
+    grep -q "Allow Online Access" "$work/engine.log" || { cat "$work/engine.log"; fail "going online was refused without a word"; }
+    newcomer blender -b --online-mode --command flow_inpaint --install-engine --torch none >"$work/engine.log" 2>&1 ||
+        { cat "$work/engine.log"; fail "the command did not install the engine"; }
+    grep "is installed in" "$work/engine.log"
+    newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset draft >"$work/engine.log" 2>&1 ||
+        { cat "$work/engine.log"; fail "the engine that was installed does not do the job"; }
+}
+
 say "$(inside blender --version | head -n 1)"
 inside blender --command extension validate "$work"/flow_inpaint-*.zip >"$work/validate.log" 2>&1 || { cat "$work/validate.log"; fail "Blender refuses the zip"; }
+if [ "${REAL_BLENDER_ONLY:-}" = first_run ]; then
+    first_run
+    exit
+fi
 inside blender --command extension install-file -r user_default --enable "$work"/flow_inpaint-*.zip >"$work/install.log" 2>&1 ||
     fail "the zip was not installed: $(tail -n 3 "$work/install.log")"
 
+first_run
 say "the tests of strips"
 cat >"$work/blender" <<WRAPPER
 #!/bin/sh
