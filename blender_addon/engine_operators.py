@@ -3,21 +3,24 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from . import engine_choice, engine_client, removal
+from . import engine_choice, engine_client, removal, sentence
 from .engine_setup import interpreters, torch_builds
 from .engine_setup.errors import SetupError
 from .engine_setup.installation import OFFLINE, Installation, check
 
 _TICK = 0.25
+_DIALOG = 480  # pixels wide, before scaling
 _SUGGESTED = ("auto", "Automatic", "What suits the graphics card of this machine; without one, no networks")
 
 running: Installation | None = None
 last: Installation | None = None
 """The latest one that has ended; what it has to say stays on show until the next begins."""
+last_ended = 0.0
 
 
 class _Machine:
@@ -84,24 +87,31 @@ class FLOW_INPAINT_OT_install_engine(bpy.types.Operator):
         stamp = engine_choice.current(context).place.stamp()
         if stamp is not None and not self.properties.is_property_set("torch"):
             self.torch = stamp.torch if stamp.torch in {build.name for build in torch_builds.builds()} else "auto"
-        return context.window_manager.invoke_props_dialog(self, width=480, title="Install Engine", confirm_text="Install")
+        return context.window_manager.invoke_props_dialog(self, width=_DIALOG, title="Install Engine", confirm_text="Install")
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        chosen = self.torch if self.torch != "auto" else machine.torch
         layout.prop(self, "torch")
         column = layout.column(align=True)
-        column.label(text=torch_builds.build(chosen).sizes().capitalize() if chosen else "Looking for a graphics card", icon="IMPORT")
+        column.label(text=self._sizes(), icon="IMPORT")
         column.label(text=f"It goes into {engine_choice.root(context)}", icon="FILE_FOLDER")
         layout.prop(self, "python")
         if not self.python:
             layout.label(text=machine.python or "Looking for a Python", icon="CONSOLE")
         layout.prop(self, "wheels")
         if not bpy.app.online_access and not self.wheels:
-            for line in OFFLINE.split(": ", 1):
-                layout.label(text=line, icon="ERROR" if line == OFFLINE.split(": ", 1)[0] else "BLANK1")
+            sentence.draw(layout, OFFLINE, _DIALOG * context.preferences.system.ui_scale)
+
+    def _sizes(self) -> str:
+        """What the choice costs, in words."""
+        name = machine.torch if self.torch == "auto" else self.torch
+        if not name:
+            return "Looking for a graphics card"
+        chosen = torch_builds.build(name)
+        which = f"Networks here: {chosen.label}; " if self.torch == "auto" else ""
+        return which + chosen.sizes()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
@@ -196,8 +206,8 @@ def end() -> Installation:
 
 
 def _ended(ended: Installation | None) -> None:
-    global running, last
-    running, last = None, ended
+    global running, last, last_ended
+    running, last, last_ended = None, ended, time.monotonic()
     engine_choice.forget()
 
 

@@ -1,6 +1,8 @@
 """What the panel and the preferences show of the engine: what is wrong with it, and the button that helps."""
 from __future__ import annotations
 
+import time
+
 import bpy
 
 from . import engine_choice, engine_client, engine_operators, sentence
@@ -8,24 +10,32 @@ from . import engine_choice, engine_client, engine_operators, sentence
 _BUTTONS = {"missing": "Install Engine", "broken": "Repair Engine", "outdated": "Upgrade Engine", "whole": "Reinstall Engine"}
 
 
-def draw(layout: bpy.types.UILayout, context: bpy.types.Context, width: int) -> None:
-    """Nothing when the engine is as it should be."""
+_FRAME = 40  # pixels that a box takes from a sentence
+_GOOD_NEWS_S = 60.0
+
+
+def draw(layout: bpy.types.UILayout, context: bpy.types.Context, width: int) -> bool:
+    """Nothing when the engine is as it should be. Whether it can do jobs."""
+    width -= _FRAME
     if engine_operators.running is not None:
         _draw_running(layout)
-        return
+        return False
     choice = engine_choice.current(context)
     if choice.named:
         try:
             engine_client.find_python(choice.named)
         except engine_client.EngineError as error:
             sentence.draw(layout.box(), str(error), width)
-        return
+            return False
+        return True
     told = _outcome()
     if choice.state == "whole" and not told:
-        return
+        return True
     box = layout.box()
+    last = engine_operators.last
+    failed = bool(last and last.error and not last.cancelled)
     if told:
-        sentence.draw(box, told, width, icon="ERROR" if engine_operators.last.error else "INFO")
+        sentence.draw(box, told, width, icon="ERROR" if failed else "INFO")
     elif choice.advice:
         sentence.draw(box, choice.advice, width, icon="INFO" if choice.usable or choice.state == "missing" else "ERROR")
     if choice.state != "whole":
@@ -33,8 +43,9 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, width: int) -> 
         row = box.row()
         row.scale_y = 1.3
         row.operator("flow_inpaint.install_engine", text=_BUTTONS[choice.state], icon="IMPORT")
-    if told and engine_operators.last.error:
+    if failed:
         box.operator("flow_inpaint.engine_log", icon="TEXT")
+    return choice.usable
 
 
 def draw_preferences(layout: bpy.types.UILayout, context: bpy.types.Context, width: int) -> None:
@@ -68,8 +79,9 @@ def _draw_running(layout: bpy.types.UILayout) -> None:
 
 
 def _outcome() -> str:
-    """What the last installation has left to say."""
+    """What the last installation has left to say; that all is well, for a while only."""
     last = engine_operators.last
     if last is None:
         return ""
-    return last.error or " ".join(last.notes)
+    fresh = time.monotonic() - engine_operators.last_ended < _GOOD_NEWS_S
+    return last.error or " ".join(last.notes) or ("The engine is installed, and has passed its test." if fresh else "")

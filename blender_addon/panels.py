@@ -34,8 +34,10 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
             layout.progress(factor=removal.running.fraction, text=removal.running.status().removeprefix("Flow Inpaint: "))
             layout.label(text="ESC stops it")
             return
-        engine_panel.draw(layout, context, context.region.width)
-        layout.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")
+        ready = engine_panel.draw(layout, context, context.region.width)
+        row = layout.row()
+        row.enabled = ready
+        row.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")
 
 
 class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):

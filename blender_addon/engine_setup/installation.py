@@ -193,7 +193,7 @@ def advice(state: State, place: Place, carried: Wheel | None) -> str:
     if state == "missing" or stamp is None:
         return "The engine is not installed yet: press Install Engine."
     if state == "broken":
-        return f"The engine in {place.root} is damaged, or the Python it was made with ({stamp.base}) is gone: press Repair Engine."
+        return f"The engine is damaged, or the Python that it was made with ({stamp.base}) is gone: press Repair Engine."
     if state == "outdated" and carried is not None:
         if stamp.version == carried.version:
             return f"The engine is another build of {stamp.version} than this add-on's: press Upgrade Engine."

@@ -33,7 +33,7 @@ class Build:
     def sizes(self, system: str = sys.platform) -> str:
         """What it takes, in words."""
         download = self.megabytes.get(system, max(self.megabytes.values())) * 1e6
-        return f"about {size(download)} to download, {size(download * (1 + self.unpacked))} of disk while it installs"
+        return f"about {size(download)} to download, {size(download * (1 + self.unpacked))} on the disk while it installs"
 
 
 _ALL = (

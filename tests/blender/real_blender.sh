@@ -1,13 +1,13 @@
 #!/bin/bash
 # The add-on in a real Blender binary (5.2 LTS from Debian sid): the tests of strips; then installed from its zip, run by
 # --command in the background, and in a window: the first run of a new user, who has the engine installed from the network; a run
-# to its end, and one that ESC stops, with pictures of the screen.
+# to its end, and one that ESC stops, with pictures of the screen. Before that, from a static repository, with an update.
 #
 #   tests/blender/real_blender.sh [SHOTS]          pictures and logs go to SHOTS (default: dist/real_blender)
 #
 # FLOW_INPAINT_BLENDER_ROOT   folder of the Debian system with Blender; made when it is missing (75 s, 2 GB)
 #                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
-# REAL_BLENDER_ONLY           "first_run": only that part
+# REAL_BLENDER_ONLY           "first_run" or "repository": only that part
 # FLOW_INPAINT_PYTHON         the interpreter with the engine (default: .venv/bin/python of this clone)
 #
 # Needs root (chroot) and debootstrap. Mounts are made in a mount namespace of its own and go with it.
@@ -101,6 +101,16 @@ first_run() {
     find "$work/new cömer" -name install.log -exec cp {} "$shots/engine_install.log" \;
     grep -q '^FIRST RUN OK$' "$work/first_run.log" || { tail -n 40 "$work/first_run.log"; fail "the first run failed (exit code $code)"; }
     grep '^first run:' "$work/first_run.log"
+    say "the pictures of docs/install.md"
+    for name in 1_missing 5_downloading 7_installed; do
+        inside convert "$work/shots/install_$name.png" -crop 348x330+1224+460 +repage "$work/shots/crop_$name.png"
+    done
+    inside convert "$work"/shots/crop_{1_missing,5_downloading,7_installed}.png -background '#181818' -gravity north -splice 6x0 +append \
+        -strip "$work/shots/install_panel.png"
+    inside convert "$work/shots/install_3_dialog.png" -crop 520x236+342+400 +repage -strip "$work/shots/install_dialog.png"
+    inside convert "$work/shots/install_9_preferences.png" -crop 690x180+280+196 +repage -strip "$work/shots/install_preferences.png"
+    rm "$work"/shots/crop_*
+    cp "$work"/shots/install_*.png "$shots"/
     grep -q '^Traceback' "$work/first_run.log" && { cat "$work/first_run.log"; fail "something went wrong on the way"; }
     [ "$code" = 0 ] || fail "Blender did not quit in good order: exit code $code"
     say "the engine from the command line"
@@ -114,15 +124,51 @@ first_run() {
         { cat "$work/engine.log"; fail "the engine that was installed does not do the job"; }
 }
 
+# The static repository that build_addon.py makes, as a file:// address: installed from it, and updated when it has a newer zip.
+repository() {
+    say "from a static repository"
+    local extension="newcomer blender -b --online-mode --command extension" version
+    {
+        $extension repo-add --name "Flow Inpaint" --url "file://$work/repository/index.json" flow_inpaint_shelf &&
+            $extension sync && $extension install --enable flow_inpaint_shelf.flow_inpaint && $extension list
+    } >"$work/repository.log" 2>&1 || { cat "$work/repository.log"; fail "the add-on was not installed from the repository"; }
+    newcomer blender -b --command flow_inpaint --help >"$work/repository.help" 2>&1 || { cat "$work/repository.help"; fail "the add-on from the repository does not run"; }
+    "$python" - "$work" "$repository" <<'NEWER'
+import sys, zipfile
+from pathlib import Path
+work, repository = map(Path, sys.argv[1:])
+sys.path.append(str(repository))
+import build_addon
+old = next(work.glob("flow_inpaint-*.zip"))
+(work / "newer").mkdir()
+newer = work / "newer" / "flow_inpaint-9.9.9.zip"
+with zipfile.ZipFile(old) as source, zipfile.ZipFile(newer, "w") as target:
+    for name in source.namelist():
+        data = source.read(name)
+        target.writestr(name, data.replace(b'version = "%s"' % build_addon.version().encode(), b'version = "9.9.9"', 1) if name == "blender_manifest.toml" else data)
+build_addon.publish(newer, work / "repository")
+NEWER
+    { $extension sync && $extension update && $extension list; } >>"$work/repository.log" 2>&1 || { cat "$work/repository.log"; fail "no update from the repository"; }
+    cp "$work/repository.log" "$shots"/
+    version=$(find "$work/new cömer" -path '*flow_inpaint_shelf/flow_inpaint/blender_manifest.toml' -exec grep '^version' {} \;)
+    [ "$version" = 'version = "9.9.9"' ] || { cat "$work/repository.log"; fail "the update brought $version"; }
+    newcomer blender -b --command extension server-generate --repo-dir "$work/newer" >>"$work/repository.log" 2>&1
+    "$python" -c 'import json, sys; a, b = (json.load(open(p)) for p in sys.argv[1:]); assert a == b, (a, b)' \
+        "$work/repository/index.json" "$work/newer/index.json" || fail "Blender lists the repository in another way"
+    newcomer blender -b --command extension remove flow_inpaint_shelf.flow_inpaint >>"$work/repository.log" 2>&1
+    newcomer blender -b --command extension repo-remove flow_inpaint_shelf >>"$work/repository.log" 2>&1
+}
+
 say "$(inside blender --version | head -n 1)"
 inside blender --command extension validate "$work"/flow_inpaint-*.zip >"$work/validate.log" 2>&1 || { cat "$work/validate.log"; fail "Blender refuses the zip"; }
-if [ "${REAL_BLENDER_ONLY:-}" = first_run ]; then
-    first_run
+if [ -n "${REAL_BLENDER_ONLY:-}" ]; then
+    "$REAL_BLENDER_ONLY"
     exit
 fi
 inside blender --command extension install-file -r user_default --enable "$work"/flow_inpaint-*.zip >"$work/install.log" 2>&1 ||
     fail "the zip was not installed: $(tail -n 3 "$work/install.log")"
 
+repository
 first_run
 say "the tests of strips"
 cat >"$work/blender" <<WRAPPER

@@ -99,7 +99,8 @@ def test_in_vain(case):
 
 def test_the_window_lives_on(case):
     done = case("responsive")
-    assert done["longest"] < 0.02, done
+    # Of the thread's own time; the clock's has what other processes of a busy machine take.
+    assert done["longest"] < 0.02 and done["longest on the clock"] < 0.1, done
     assert "Installing" in done["stages"] and done["error"] == "The installation was stopped; what was downloaded is kept."
     assert done["running"] is False and done["after"]["state"] == "whole"
 
@@ -123,7 +124,7 @@ def test_other_versions(case, name, usable, words):
 
 def test_broken(case):
     done = case("broken")
-    assert done["state"] == "broken" and "press Repair Engine" in done["advice"] and done["said"].startswith("Error: The engine in ")
+    assert done["state"] == "broken" and "press Repair Engine" in done["advice"] and done["said"].startswith("Error: The engine is damaged")
 
 
 def test_another_folder(case):

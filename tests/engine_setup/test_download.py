@@ -125,7 +125,7 @@ def test_builds_of_torch():
     assert names("darwin", "arm64") == ["none", "apple"] and names("darwin", "x86_64") == ["none"]
     assert torch_builds.suggested("12.8", "linux", "x86_64") == "cuda" and torch_builds.suggested(None, "linux", "x86_64") == "none"
     assert torch_builds.suggested(None, "darwin", "arm64") == "apple" and torch_builds.suggested("12.8", "darwin", "x86_64") == "none"
-    assert torch_builds.build("cuda").sizes("linux") == "about 2.9 GB to download, 9.3 GB of disk while it installs"
+    assert torch_builds.build("cuda").sizes("linux") == "about 2.9 GB to download, 9.3 GB on the disk while it installs"
 
 
 @pytest.mark.parametrize(
