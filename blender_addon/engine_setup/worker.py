@@ -128,7 +128,7 @@ class Worker:
         self._scratch.mkdir(exist_ok=True)
         self._make_environment(environment)
         if self._plan.wheels:
-            self._install(environment, ["--no-index", "--find-links", str(self._plan.wheels), self._plan.requirement], "from the folder", 0.15)
+            self._install(environment, ["--no-index", "--find-links", str(self._plan.wheels), self._plan.requirement], 0.15)
         else:
             self._install_from_network(environment)
         self._stage("Testing the engine", 0.95)
@@ -161,10 +161,11 @@ class Worker:
         requirements = [self._plan.requirement, *self._torch(environment)]
         if _pip_version(environment) >= _PIP_THAT_ONLY_LOOKS:
             try:
-                return self._install(environment, ["--no-index", "--no-deps", *self._downloaded(environment, requirements)], "", 0.8)
+                paths = self._downloaded(environment, requirements)
+                return self._install(environment, ["--no-index", "--no-deps", *paths], 0.8, len(paths))
             except Unreachable as error:
                 self.log(f"{error} pip is asked to do it.")
-        self._install(environment, requirements, "pip downloads and installs", 0.3)
+        self._install(environment, requirements, 0.3)
 
     def _torch(self, environment: Path) -> list[str]:
         """The arguments that make pip take this build of PyTorch and no other, although PyPI may have a newer one of another kind."""
@@ -218,12 +219,19 @@ class Worker:
                 " free some space, or choose another 'Engine Folder' in the add-on's preferences."
             )
 
-    def _install(self, environment: Path, arguments: list[str], detail: str, begin: float) -> None:
-        packages = site_packages(environment)
+    def _install(self, environment: Path, arguments: list[str], begin: float, total: int = 0) -> None:
+        """`total`: how many packages there are, 0 where only pip knows."""
+
+        def count() -> int:
+            packages = site_packages(environment)
+            return len(list(packages.glob("*.dist-info"))) if packages else 0
+
+        before = count()
 
         def show() -> None:
-            count = len(list(packages.glob("*.dist-info"))) if packages else 0
-            self._stage("Installing", begin + (0.94 - begin) * count / (count + 4), detail or f"{count} packages")
+            done = count() - before
+            detail = f"{done} of {total} packages" if total else f"{done} packages so far" if done > 1 else ""
+            self._stage("Installing", begin + (0.94 - begin) * done / (total or done + 4), detail)
 
         show()
         code, lines = self._pip(environment, "install", "--no-warn-script-location", *arguments, tick=show)

@@ -48,6 +48,7 @@ make_root() {
 }
 
 [ -x "$root/usr/bin/blender" ] || make_root
+chroot "$root" python3 -c 'import ensurepip' 2>/dev/null || fail "$root has no python3-venv: install it there, or delete the folder to have it made anew"
 
 work=$(mktemp -d /tmp/flow-inpaint-real-blender.XXXXXX)
 trap 'rm -rf "$work"' EXIT
@@ -105,10 +106,10 @@ first_run() {
     for name in 1_missing 5_downloading 7_installed; do
         inside convert "$work/shots/install_$name.png" -crop 348x330+1224+460 +repage "$work/shots/crop_$name.png"
     done
-    inside convert "$work"/shots/crop_{1_missing,5_downloading,7_installed}.png -background '#181818' -gravity north -splice 6x0 +append \
+    inside convert "$work"/shots/crop_{1_missing,5_downloading,7_installed}.png -bordercolor '#181818' -border 4x0 +append \
         -strip "$work/shots/install_panel.png"
     inside convert "$work/shots/install_3_dialog.png" -crop 520x236+342+400 +repage -strip "$work/shots/install_dialog.png"
-    inside convert "$work/shots/install_9_preferences.png" -crop 690x180+280+196 +repage -strip "$work/shots/install_preferences.png"
+    inside convert "$work/shots/install_9_preferences.png" -crop 690x200+280+196 +repage -strip "$work/shots/install_preferences.png"
     rm "$work"/shots/crop_*
     cp "$work"/shots/install_*.png "$shots"/
     grep -q '^Traceback' "$work/first_run.log" && { cat "$work/first_run.log"; fail "something went wrong on the way"; }

@@ -81,7 +81,7 @@ def torch_wheel(folder: Path, version: str) -> Path:
 
 
 class Index(ThreadingHTTPServer):
-    """A package index of folders of wheels. `break_after`: how many bytes of a wheel (pip's own aside) that is asked for to its end
+    """A package index of folders of wheels. `break_after`: how many bytes of a large wheel (pip's own aside) that is asked for to its end
     arrive, of each of the next `breaks` requests. `asked`: what was asked for, with the range.
     """
 
@@ -127,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, file: Path) -> None:
         data, asked = file.read_bytes(), self.headers.get("Range", "")
+        spared = file.name.startswith("pip") or len(data) < 100_000
         if self.command == "GET":
             self.server.asked.append((file.name, asked))
         if asked:
@@ -135,8 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
             if first >= len(data):
                 return self.send_error(416)
             where = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
-            return self._answer(206, data[first : last + 1], where, whole=not begin or bool(end) or file.name.startswith("pip"))
-        self._answer(200, data, {"Accept-Ranges": "bytes"}, whole=file.name.startswith("pip"))
+            return self._answer(206, data[first : last + 1], where, whole=not begin or bool(end) or spared)
+        self._answer(200, data, {"Accept-Ranges": "bytes"}, whole=spared)
 
     def _answer(self, code: int, data: bytes, headers: dict[str, str], whole: bool = True) -> None:
         self.send_response(code)
