@@ -81,8 +81,14 @@ def request(context: bpy.types.Context, python: str, torch: str, wheels: str, to
     if carried is None:
         raise SetupError("This add-on carries no engine: install its zip (build_addon.py makes it), or set 'Engine Python' in its preferences.")
     wheels = os.path.abspath(os.path.expanduser(bpy.path.abspath(wheels))) if wheels.strip() else ""
-    own = "" if "blender" in Path(sys.executable).stem.lower() else sys.executable
-    return Request(root(context), carried, bpy.app.online_access, bpy.path.abspath(python.strip()), torch, wheels, torch_index, own)
+    return Request(
+        root(context), carried, bpy.app.online_access, bpy.path.abspath(python.strip()), torch, wheels, torch_index, own_python()
+    )
+
+
+def own_python() -> str:
+    """The Python that Blender brings; empty where it is no program of its own."""
+    return "" if "blender" in Path(sys.executable).stem.lower() else sys.executable
 
 
 def _named(context: bpy.types.Context) -> str:

@@ -27,6 +27,7 @@ def main(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) 
         if options.remove_engine:
             own = engine_choice.current(bpy.context).place
             own.remove()
+            engine_choice.forget()
             print(f"Flow Inpaint: the engine in {own.root} was removed", flush=True)
             return DONE
         return _install(options)

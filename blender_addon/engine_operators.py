@@ -11,14 +11,14 @@ from bpy.props import EnumProperty, StringProperty
 from . import engine_choice, engine_client, removal, sentence
 from .engine_setup import interpreters, torch_builds
 from .engine_setup.errors import SetupError
-from .engine_setup.installation import OFFLINE, Installation, check
+from .engine_setup.installation import OFFLINE, Change, Installation, Removal, check
 
 _TICK = 0.25
 _DIALOG = 480  # pixels wide, before scaling
 _SUGGESTED = ("auto", "Automatic", "What suits the graphics card of this machine; without one, no networks")
 
-running: Installation | None = None
-last: Installation | None = None
+running: Change | None = None
+last: Change | None = None
 """The latest one that has ended; what it has to say stays on show until the next begins."""
 last_ended = 0.0
 
@@ -40,7 +40,7 @@ class _Machine:
         variables = engine_client.clean_environment()
         self.torch = torch_builds.suggested(torch_builds.nvidia_cuda(variables))
         try:
-            self.python = interpreters.find(variables).label
+            self.python = interpreters.find(variables, engine_choice.own_python()).label
         except SetupError as error:
             self.python = str(error)
 
@@ -77,7 +77,7 @@ class FLOW_INPAINT_OT_install_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        if running is not None or removal.running is not None:
+        if running is not None or _engine_at_work():
             cls.poll_message_set("Wait until what is running has ended")
             return False
         return True
@@ -119,16 +119,7 @@ class FLOW_INPAINT_OT_install_engine(bpy.types.Operator):
         except SetupError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if not bpy.app.background:
-            bpy.app.timers.register(_look, first_interval=_TICK, persistent=True)
-            return {"FINISHED"}
-        while not running.join(_TICK):
-            pass
-        ended = end()
-        if ended.error:
-            self.report({"ERROR"}, ended.error)
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        return _followed(self)
 
 
 class FLOW_INPAINT_OT_cancel_engine(bpy.types.Operator):
@@ -153,22 +144,14 @@ class FLOW_INPAINT_OT_remove_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return running is None and removal.running is None
+        return running is None and not _engine_at_work()
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        own = engine_choice.current(context).place
-        try:
-            own.remove()
-        except SetupError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        finally:
-            _ended(None)
-        self.report({"INFO"}, f"The engine in {own.root} was removed")
-        return {"FINISHED"}
+        begin_removal(context)
+        return _followed(self)
 
 
 class FLOW_INPAINT_OT_engine_log(bpy.types.Operator):
@@ -198,14 +181,40 @@ def begin(context: bpy.types.Context, python: str = "", torch: str = "auto", whe
     return running
 
 
-def end() -> Installation:
+def begin_removal(context: bpy.types.Context) -> Removal:
+    """Starts to delete the engine, thousands of files, which is then `running`."""
+    global running
+    running = Removal(engine_choice.current(context).place)
+    return running
+
+
+def _followed(operator: bpy.types.Operator) -> set[str]:
+    """A timer looks after what is running; without a window, the operator waits for it."""
+    if not bpy.app.background:
+        bpy.app.timers.register(_look, first_interval=_TICK, persistent=True)
+        return {"FINISHED"}
+    while not running.join(_TICK):
+        pass
+    ended = end()
+    if ended.error:
+        operator.report({"ERROR"}, ended.error)
+        return {"CANCELLED"}
+    return {"FINISHED"}
+
+
+def _engine_at_work() -> bool:
+    """Whether something runs in the engine's environment, which must not be taken away from under it."""
+    return removal.running is not None
+
+
+def end() -> Change:
     """Takes the one that has finished out of `running`."""
     ended = running
     _ended(ended)
     return ended
 
 
-def _ended(ended: Installation | None) -> None:
+def _ended(ended: Change | None) -> None:
     global running, last, last_ended
     running, last, last_ended = None, ended, time.monotonic()
     engine_choice.forget()

@@ -69,19 +69,19 @@ def draw_preferences(layout: bpy.types.UILayout, context: bpy.types.Context, wid
 
 
 def _draw_running(layout: bpy.types.UILayout) -> None:
-    installation = engine_operators.running
+    change = engine_operators.running
     box = layout.box()
-    box.label(text="Installing the engine", icon="IMPORT")
-    box.progress(factor=installation.fraction, text=installation.status())
+    box.label(text=change.title, icon="IMPORT")
+    box.progress(factor=change.fraction, text=change.status())
     row = box.row()
-    row.enabled = not installation.cancelled
+    row.enabled = change.can_be_cancelled and not change.cancelled
     row.operator("flow_inpaint.cancel_engine", icon="X")
 
 
 def _outcome() -> str:
-    """What the last installation has left to say; that all is well, for a while only."""
+    """What the last change of the engine has left to say; that all is well, for a while only."""
     last = engine_operators.last
     if last is None:
         return ""
     fresh = time.monotonic() - engine_operators.last_ended < _GOOD_NEWS_S
-    return last.error or " ".join(last.notes) or ("The engine is installed, and has passed its test." if fresh else "")
+    return last.error or " ".join(last.notes) or (last.success if fresh else "")

@@ -54,31 +54,76 @@ def check(request: Request) -> None:
         raise SetupError(f"The engine's folder {request.root} is no whole path: choose another 'Engine Folder' in the add-on's preferences.")
 
 
-class Installation:
-    """Starts at once. `finished` ends it: then `error` is one sentence, or empty when the engine is installed."""
+class Change:
+    """Something that changes the engine and takes a while. Starts at once; `finished` ends it: then `error` is one sentence, or empty
+    when all went well, and `notes` are what the user should know all the same.
+    """
 
-    def __init__(self, request: Request, environment: Mapping[str, str]):
-        """`environment`: of the processes that it starts. Raises `SetupError` as `check` does."""
-        check(request)
-        self.stage = "Looking for a Python"
+    title = success = ""
+    can_be_cancelled = False
+
+    def __init__(self, stage: str):
+        self.stage = stage
         self.detail = ""
         self.fraction = 0.0
         self.notes: list[str] = []
         self.error = ""
         self.cancelled = False
         self.finished = False
-        self.interpreter: Interpreter | None = None
-        self._request, self._environment = request, dict(environment)
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
 
     def status(self) -> str:
         """What it is doing, in one line."""
         if self.cancelled and not self.finished:
             return "Stopping"
         return f"{self.stage}, {self.detail}" if self.detail else self.stage
+
+    def join(self, timeout: float) -> bool:
+        """Waits, for hosts without a window; whether it has finished."""
+        self._thread.join(timeout)
+        return self.finished
+
+    def cancel(self) -> None:
+        """Asks for the end and returns at once."""
+
+    def _work(self) -> None:
+        raise NotImplementedError
+
+
+class Removal(Change):
+    """Deletes what `place.Place.remove` does."""
+
+    title, success = "Removing the engine", "The engine was removed."
+
+    def __init__(self, place: Place):
+        super().__init__("Deleting files")
+        self._place = place
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self._place.remove()
+        except SetupError as error:
+            self.error = str(error)
+        finally:
+            self.finished = True
+
+
+class Installation(Change):
+    """Makes the engine's environment and installs the engine into it."""
+
+    title, success = "Installing the engine", "The engine is installed, and has passed its test."
+    can_be_cancelled = True
+
+    def __init__(self, request: Request, environment: Mapping[str, str]):
+        """`environment`: of the processes that it starts. Raises `SetupError` as `check` does."""
+        check(request)
+        super().__init__("Looking for a Python")
+        self.interpreter: Interpreter | None = None
+        self._request, self._environment = request, dict(environment)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread.start()
 
     def cancel(self) -> None:
         """Asks for the end and returns at once. What was downloaded is kept for the next time."""
@@ -87,11 +132,6 @@ class Installation:
             process = self._process
         if process is not None:
             threading.Thread(target=_see_off, args=(process,), daemon=True).start()
-
-    def join(self, timeout: float) -> bool:
-        """Waits, for hosts without a window; whether it has finished."""
-        self._thread.join(timeout)
-        return self.finished
 
     def _work(self) -> None:
         try:

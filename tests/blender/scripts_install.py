@@ -151,6 +151,7 @@ answer(
         "broken": broken,
         "other_folder": other_folder,
         "weights": weights,
+        "operator_removes": lambda: {"said": str(bpy.ops.flow_inpaint.remove_engine()), "after": state(), "again": by_operator()},
         "remove": lambda: {"command": command("--remove-engine"), "after": state(), "refused": removal("removed")},
     }
 )

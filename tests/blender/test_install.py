@@ -137,6 +137,12 @@ def test_the_weights_of_the_zip_are_named_to_the_engine(case):
     assert case("weights") == {"catalog": True, "inside": True}
 
 
+def test_removed_by_operator(case):
+    done = case("operator_removes")
+    assert done["said"] == "{'FINISHED'}" and done["after"]["state"] == "missing"
+    assert done["again"]["said"] == "{'FINISHED'}" and done["again"]["after"]["state"] == "whole"
+
+
 def test_remove(case):
     done = case("remove")
     assert done["command"]["code"] == 0 and done["after"]["state"] == "missing" and done["after"]["there"] == ["lock"]
