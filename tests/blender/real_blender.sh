@@ -108,7 +108,7 @@ first_run() {
     done
     inside convert "$work"/shots/crop_{1_missing,5_downloading,7_installed}.png -bordercolor '#181818' -border 4x0 +append \
         -strip "$work/shots/install_panel.png"
-    inside convert "$work/shots/install_3_dialog.png" -crop 520x236+342+400 +repage -strip "$work/shots/install_dialog.png"
+    inside convert "$work/shots/install_3_dialog.png" -crop 512x230+346+403 +repage -strip "$work/shots/install_dialog.png"
     inside convert "$work/shots/install_9_preferences.png" -crop 690x200+280+196 +repage -strip "$work/shots/install_preferences.png"
     rm "$work"/shots/crop_*
     cp "$work"/shots/install_*.png "$shots"/

@@ -120,7 +120,7 @@ def other_folder() -> dict[str, Any]:
     preferences = bpy.context.preferences.addons[NAME].preferences
     preferences.engine_folder = str(ENGINES / "elsewhere é")
     try:
-        return {"command": command("--install-engine", *FOLDER), "after": state(), "removed": command("--remove-engine"), "gone": state()}
+        return {"state": state(), "in vain": command("--install-engine", "--wheels", str(WHEELS / "none")), "removed": command("--remove-engine")}
     finally:
         preferences.engine_folder = ""
 
@@ -151,7 +151,7 @@ answer(
         "broken": broken,
         "other_folder": other_folder,
         "weights": weights,
-        "operator_removes": lambda: {"said": str(bpy.ops.flow_inpaint.remove_engine()), "after": state(), "again": by_operator()},
-        "remove": lambda: {"command": command("--remove-engine"), "after": state(), "refused": removal("removed")},
+        "operator_removes": lambda: {"said": str(bpy.ops.flow_inpaint.remove_engine()), "after": state(), "refused": removal("removed")},
+        "remove_nothing": lambda: command("--remove-engine"),
     }
 )
