@@ -1,7 +1,11 @@
-"""`blender -b --command flow_inpaint --install-engine`: the engine for studios, without a window."""
+"""`blender -b --command flow_inpaint --install-engine`: the engine for studios, without a window.
+
+Progress goes to standard error; standard output gets one line of JSON that says what was done.
+"""
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
@@ -21,18 +25,18 @@ def wanted(arguments: Sequence[str]) -> bool:
 
 
 def main(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) -> int:
-    """Runs it; an error is one line on standard error. Returns the exit code. `parser_class` raises what its caller catches."""
+    """Runs it; an error is the last line on standard error. Returns the exit code. `parser_class` raises what its caller catches."""
     options = _parsed(arguments, parser_class)
     try:
         if options.remove_engine:
             own = engine_choice.current(bpy.context).place
             own.remove()
             engine_choice.forget()
-            print(f"Flow Inpaint: the engine in {own.root} was removed", flush=True)
+            print(json.dumps({"engine": "removed", "folder": str(own.root)}), flush=True)
             return DONE
         return _install(options)
     except SetupError as error:
-        print(f"flow_inpaint: {error}", file=sys.stderr, flush=True)
+        _say(f"flow_inpaint: {error}")
         return FAILED
 
 
@@ -43,21 +47,27 @@ def _install(options: argparse.Namespace) -> int:
         while not installation.join(0.25):
             if installation.stage != said:
                 said = installation.stage
-                print(f"Flow Inpaint: {installation.status()}", flush=True)
+                _say(f"Flow Inpaint: {installation.status()}")
     except KeyboardInterrupt:
         installation.cancel()
         installation.join(6.0)
-        print("flow_inpaint: stopped", file=sys.stderr, flush=True)
+        _say("flow_inpaint: stopped")
         return ABORTED
     finally:
         engine_operators.end()
     for note in installation.notes:
-        print(f"Flow Inpaint: note: {note}", flush=True)
+        _say(f"Flow Inpaint: note: {note}")
     if installation.error:
         raise SetupError(installation.error)
     own = engine_choice.current(bpy.context).place
-    print(f"Flow Inpaint: engine {own.stamp().version} is installed in {own.environment()}", flush=True)
+    stamp = own.stamp()
+    about = {"version": stamp.version, "torch": stamp.torch_version or None, "python": str(own.python())}
+    print(json.dumps({"engine": "installed", "folder": str(own.root), **about, "notes": installation.notes}), flush=True)
     return DONE
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _parsed(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) -> argparse.Namespace:

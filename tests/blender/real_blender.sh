@@ -120,7 +120,7 @@ first_run() {
     grep -q "Allow Online Access" "$work/engine.log" || { cat "$work/engine.log"; fail "going online was refused without a word"; }
     newcomer blender -b --online-mode --command flow_inpaint --install-engine --torch none >"$work/engine.log" 2>&1 ||
         { cat "$work/engine.log"; fail "the command did not install the engine"; }
-    grep "is installed in" "$work/engine.log"
+    grep '^{"engine": "installed"' "$work/engine.log" || { cat "$work/engine.log"; fail "the command does not say what it installed"; }
     newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset draft >"$work/engine.log" 2>&1 ||
         { cat "$work/engine.log"; fail "the engine that was installed does not do the job"; }
 }

@@ -1,6 +1,7 @@
 """Installing, judging and removing the add-on's own engine in real Blenders."""
 from __future__ import annotations
 
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -49,8 +50,10 @@ def case(found):
 
 
 def one_line(found: dict[str, Any], code: int) -> str:
-    assert found["code"] == code and found["errors"].startswith("flow_inpaint: ") and found["errors"].count("\n") == 1, found
-    return found["errors"].removeprefix("flow_inpaint: ").strip()
+    assert found["code"] == code and found["out"] == "", found
+    *progress, last = found["errors"].splitlines()
+    assert all(line.startswith("Flow Inpaint: ") for line in progress) and last.startswith("flow_inpaint: "), found
+    return last.removeprefix("flow_inpaint: ")
 
 
 def test_without_leave_to_go_online(case):
@@ -72,9 +75,11 @@ def test_by_command(case):
     done = case("command")
     assert done["before"]["state"] == "missing" and done["before"]["advice"].startswith(ADVICE)
     assert done["refused"]["said"].startswith(f"Error: {ADVICE}") and len(done["refused"]["strips"]) == 2
-    assert done["command"]["code"] == 0 and done["command"]["errors"] == ""
-    lines = done["command"]["out"].splitlines()
-    assert lines[-1].startswith(f"Flow Inpaint: engine {build_addon.version()} is installed in ") and len(lines) < 10
+    lines = done["command"]["errors"].splitlines()
+    assert done["command"]["code"] == 0 and len(lines) < 10 and all(line.startswith("Flow Inpaint: ") for line in lines)
+    said = json.loads(done["command"]["out"])
+    assert said["engine"] == "installed" and said["version"] == build_addon.version() and said["torch"] is None and said["notes"] == []
+    assert Path(said["python"]).is_relative_to(said["folder"]) and said["folder"] == done["after"]["root"]
     assert done["after"]["state"] == "whole" and done["after"]["advice"] == ""
 
 
@@ -141,4 +146,4 @@ def test_removed_by_operator(case):
     done = case("operator_removes")
     assert done["said"] == "{'FINISHED'}" and done["after"]["state"] == "missing" and done["after"]["there"] == ["lock"]
     assert done["refused"]["said"].startswith(f"Error: {ADVICE}")
-    assert case("remove_nothing")["code"] == 0
+    assert case("remove_nothing")["code"] == 0 and json.loads(case("remove_nothing")["out"])["engine"] == "removed"
