@@ -154,8 +154,9 @@ def test_killed_from_outside(start, job):
 def test_another_version_gets_a_warning(start, job):
     """Whoever names an engine gets it; the add-on's own is compared before it is started."""
     engine = start("old")
+    wait(engine, lambda: engine.ready)
+    ((level, text),) = engine.messages
     assert finish(engine, job)["files"] == ["result.mkv"]
-    (level, text), *_ = engine.messages
     assert level == "warning" and f"is version 9.0.0 and this add-on is {engines.VERSION}: it is used as it is" in text
 
 
