@@ -15,7 +15,7 @@ from typing import Any
 
 import bpy
 
-from . import command_options, descriptor, preferences, properties, recipe, removal, strips, task, updating, warm_engine
+from . import command_options, descriptor, engine_command, preferences, properties, recipe, removal, strips, task, updating, warm_engine
 from .command_options import COMMAND, UsageError
 from .task import TROUBLE, Cancelled, Task, TaskError, in_words
 
@@ -28,6 +28,8 @@ _Make = Callable[[], Task]
 def main(arguments: Sequence[str]) -> int:
     """Runs the command on the file that is open. Errors are one line each on standard error. Returns the exit code."""
     try:
+        if engine_command.wanted(arguments):
+            return engine_command.main(arguments, command_options.Parser)
         options = command_options.read(arguments)
         scene = _scene(options.scene)
         if options.list:

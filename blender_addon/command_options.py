@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import descriptor, properties
+from . import descriptor, engine_command, properties
 
 COMMAND = "flow_inpaint"
 CODES = "Exit codes: 0 done, or nothing to do; 1 failed; 2 the options or the edit are wrong; 130 stopped."
@@ -17,7 +17,9 @@ class UsageError(Exception):
     """One sentence about the command line."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Raises `UsageError` instead of ending the process."""
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (--help lists the options)")
 
@@ -47,7 +49,8 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     about = descriptor.descriptor()["effect"]["hint"]
-    parser = _Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=about, epilog=CODES, allow_abbrev=False)
+    more = f"{CODES} {' and '.join(engine_command.WORDS)} are about the engine itself: --install-engine --help says more."
+    parser = Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=about, epilog=more, allow_abbrev=False)
     parser.add_argument("--strip", metavar="NAME", help="the strip to repair; with --update the result to make again")
     parser.add_argument("--all", action="store_true", help="repair every marked strip, and update every result")
     parser.add_argument("--update", action="store_true", help="make results again where something has changed: all, or the one of --strip")

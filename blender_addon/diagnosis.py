@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import engine_client, frame_range, preferences, removal, result_files, strips
+from . import frame_range, removal, result_files, strips
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,9 @@ class Problem:
     label: str = ""
 
 
-def problems(context: bpy.types.Context, scene: bpy.types.Scene) -> list[Problem]:
-    """The most important one first; none when a removal can start."""
-    found = [*_engine(context), *_strips(scene), *_output(scene.flow_inpaint.output)]
-    return found
+def problems(scene: bpy.types.Scene) -> list[Problem]:
+    """The most important one first; none when a removal can start, if the engine is there (see `engine_panel`)."""
+    return [*_strips(scene), *_output(scene.flow_inpaint.output)]
 
 
 def source_of(scene: bpy.types.Scene) -> Any | None:
@@ -36,14 +35,6 @@ def masks_of(scene: bpy.types.Scene) -> list[Any]:
         return strips.mask_strips(scene, source, scene.flow_inpaint.mask_channel) if source is not None else []
     except strips.StripError:
         return []
-
-
-def _engine(context: bpy.types.Context) -> list[Problem]:
-    try:
-        preferences.engine_python(context)
-    except engine_client.EngineError as error:
-        return [Problem(str(error), "flow_inpaint.preferences", "Open the Preferences")]
-    return []
 
 
 def _strips(scene: bpy.types.Scene) -> list[Problem]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 VARIABLE = "FLOW_INPAINT_PYTHON"
+WEIGHTS_VARIABLE = "FLOW_INPAINT_WEIGHTS"
 HOW_TO_SET = f"set 'Engine Python' in the add-on's preferences, or the environment variable {VARIABLE}, to a Python that has flow-inpaint"
 
 UNKNOWN_METHOD = "UnknownMethod"
@@ -27,6 +28,7 @@ UNKNOWN_METHOD = "UnknownMethod"
 _DROPPED = {"OCIO", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 _DROPPED_BEGINNINGS = ("PYTHON", "BLENDER_")
 _TAIL = 40
+_WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 class EngineError(Exception):
@@ -66,8 +68,13 @@ def find_python(preference: str, environment: Mapping[str, str] = os.environ) ->
 
 
 def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment without what Blender or its launcher put there for itself and what would lead Python astray."""
+    """The environment without what Blender or its launcher put there for itself and what would lead Python astray.
+
+    The weights that come with the add-on are named in it, unless the user names others.
+    """
     kept = {k: v for k, v in environment.items() if k not in _DROPPED and not k.startswith(_DROPPED_BEGINNINGS)}
+    if not kept.get(WEIGHTS_VARIABLE) and (_WEIGHTS / "catalog.toml").is_file():
+        kept[WEIGHTS_VARIABLE] = str(_WEIGHTS)
     return kept | {"PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
 
 
@@ -78,7 +85,7 @@ class Engine:
     """
 
     def __init__(self, python: str, version: str, environment: Mapping[str, str] | None = None, patience: float = 120.0):
-        """Starts the process and asks it to describe itself. `version`: what the engine has to be, up to its last number.
+        """Starts the process and asks it to describe itself. `version`: what the engine should be, up to its last number; another one gets a warning.
 
         `patience`: seconds within which it has to answer that. Raises `EngineError` when it cannot be started.
         """
@@ -205,10 +212,12 @@ class Engine:
     def _check(self, description: Any) -> None:
         effect = description.get("effect") if isinstance(description, dict) else None
         found = self.found_version = str(effect.get("version", "")) if isinstance(effect, dict) else ""
+        if not found:
+            raise EngineError(f"What answers in {self.python} is no engine of Flow Inpaint: {HOW_TO_SET}.")
         if found.split(".")[:2] != self._version.split(".")[:2]:
-            needed = ".".join(self._version.split(".")[:2])
-            text = f"The engine in {self.python} is version {found or 'unknown'} and this add-on needs {needed}"
-            raise EngineError(f"{text}: install the engine that came with it.")
+            # Only an engine that the user names gets here: the add-on's own is compared before it is started.
+            text = f"The engine in {self.python} is version {found} and this add-on is {self._version}"
+            self.messages.append(("warning", f"{text}: it is used as it is, because you named it."))
 
     def _obituary(self, code: int) -> str:
         if any(line.endswith(("No module named flow_inpaint", "No module named 'flow_inpaint'")) for line in list(self._tail)):

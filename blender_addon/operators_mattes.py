@@ -118,20 +118,6 @@ class FLOW_INPAINT_OT_load_settings(_OnActive, bpy.types.Operator):
         settings.changes = json.dumps(params) if params else ""
 
 
-class FLOW_INPAINT_OT_preferences(bpy.types.Operator):
-    """Open the add-on's preferences, where the engine is set up"""
-
-    bl_idname = "flow_inpaint.preferences"
-    bl_label = "Open the Preferences"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        context.preferences.active_section = "ADDONS"
-        context.window_manager.addon_search = "Flow Inpaint"
-        if not bpy.app.background:
-            bpy.ops.preferences.addon_show(module=__package__)
-        return {"FINISHED"}
-
-
 _CLASSES = (
     FLOW_INPAINT_OT_make_matte,
     FLOW_INPAINT_OT_draw_matte,
@@ -139,7 +125,6 @@ _CLASSES = (
     FLOW_INPAINT_OT_show_matte,
     FLOW_INPAINT_OT_mark,
     FLOW_INPAINT_OT_load_settings,
-    FLOW_INPAINT_OT_preferences,
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, diagnosis, jobs, looking, mask_channels, properties, recipe, sentence, strips
+from . import descriptor, diagnosis, engine_panel, jobs, looking, mask_channels, properties, recipe, sentence, strips
 
 _ICONS = {
     jobs.State.WAITING: "TIME",
@@ -47,10 +47,11 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         row.operator("flow_inpaint.make_matte", text="", icon="ADD")
         for name in ("reference_channel", "preset", "range", "output", "format", "mute_source"):
             layout.prop(settings, name)
-        found = diagnosis.problems(context, scene)
+        ready = engine_panel.draw(layout, context, context.region.width)
+        found = diagnosis.problems(scene)
         _draw_problems(layout, found, context.region.width)
         column = layout.column(align=True)
-        column.enabled = not found
+        column.enabled = ready and not found
         start = column.row(align=True)
         start.scale_y = 1.3
         start.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")

@@ -48,7 +48,7 @@ def render(number: int, job: dict) -> None:
     half.write_bytes(b"half")
     tempfile.mkdtemp()
     send({"method": "message", "params": {"level": "warning", "text": "The fake engine copies."}})
-    steps = {"copy": 2, "noise": 2, "slow": 20}.get(MODE, 600)
+    steps = {"copy": 2, "old": 2, "noise": 2, "slow": 20}.get(MODE, 600)
     for step in range(steps):
         send({"method": "progress", "params": {"stage": "copying", "done": step, "total": steps, "fraction": step / steps, "eta_s": 1.0}})
         time.sleep(0.05)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The add-on in a real Blender binary (5.2 LTS from Debian sid): the tests of strips; then installed from its zip, run by
-# --command in the background, and in a window: the story of scripts_real_window.py, with pictures of the screen.
+# --command in the background, and in a window: the first run of a new user, who has the engine installed from the network; then
+# the story of scripts_real_window.py, with pictures of the screen. Before that, from a static repository, with an update.
 #
 #   tests/blender/real_blender.sh [SHOTS]          pictures and logs go to SHOTS (default: dist/real_blender)
 #
@@ -8,6 +9,7 @@
 #                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
 # REAL_BLENDER_STORY          another story in the window, and nothing before it (scripts_manual_pictures.py); its pictures are made small
 # REAL_BLENDER_ONLY_WINDOW    anything: leave out everything before the window
+# REAL_BLENDER_ONLY           "first_run" or "repository": only that part
 # FLOW_INPAINT_PYTHON         the interpreter with the engine (default: .venv/bin/python of this clone)
 #
 # Needs root (chroot) and debootstrap. Mounts are made in a mount namespace of its own and go with it.
@@ -33,7 +35,7 @@ make_root() {
     command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
     local mirror packages
     mirror=$(grep -rhoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ' || true)
-    packages="blender python3-numpy python3-cattr python3-requests xvfb libgl1-mesa-dri libegl-mesa0 imagemagick xauth xdotool"
+    packages="blender python3-numpy python3-cattr python3-requests python3-venv xvfb libgl1-mesa-dri libegl-mesa0 imagemagick xauth xdotool"
     say "making $root from ${mirror:=http://deb.debian.org/debian}"
     mkdir -p "$(dirname "$root")"
     rm -rf "$root.part"
@@ -81,12 +83,20 @@ inside() {
         FLOW_INPAINT_PYTHON="$work/engine-python" TMPDIR="$work/tmp" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "$@"
 }
 
+. "$here/real_newcomer.sh"
+
 say "$(inside blender --version | head -n 1)"
 inside blender --command extension validate "$work"/flow_inpaint-*.zip >"$work/validate.log" 2>&1 || { cat "$work/validate.log"; fail "Blender refuses the zip"; }
+if [ -n "${REAL_BLENDER_ONLY:-}" ]; then
+    "$REAL_BLENDER_ONLY"
+    exit
+fi
 inside blender --command extension install-file -r user_default --enable "$work"/flow_inpaint-*.zip >"$work/install.log" 2>&1 ||
     fail "the zip was not installed: $(tail -n 3 "$work/install.log")"
 
 if [ -z "${REAL_BLENDER_ONLY_WINDOW:-}" ] && [ -z "${REAL_BLENDER_STORY:-}" ]; then
+repository
+first_run
 say "the tests of strips"
 cat >"$work/blender" <<WRAPPER
 #!/bin/sh

@@ -137,16 +137,16 @@ def matte_operators() -> dict[str, Any]:
     problems = room("diagnosis").problems
     found: dict[str, Any] = {"channels": room("mask_channels").names(scene, 2)}
     settings.mask_channel = 2
-    found["none"] = [(p.text, p.operator) for p in problems(bpy.context, scene)]
+    found["none"] = [(p.text, p.operator) for p in problems(scene)]
     bpy.ops.flow_inpaint.make_matte()
     made = strips()[-1] if strips()[-1].type == "MASK" else next(s for s in strips() if s.type == "MASK")
     found["made"] = [made.channel, made.frame_final_start, made.frame_final_duration, made.mask.frame_start, settings.mask_channel, made.blend_type]
     found["active"] = scene.sequence_editor.active_strip.name
-    found["empty"] = [(p.text, p.operator) for p in problems(bpy.context, scene)]
+    found["empty"] = [(p.text, p.operator) for p in problems(scene)]
     found["draw"] = str(bpy.ops.flow_inpaint.draw_matte())
     spline = made.mask.layers[0].splines.new()
     spline.points.add(2)
-    found["drawn"] = [p.text for p in problems(bpy.context, scene)]
+    found["drawn"] = [p.text for p in problems(scene)]
     shown = [room("strips").mattes.shown([made])]
     for _ in range(2):
         bpy.ops.flow_inpaint.show_matte()
@@ -154,19 +154,16 @@ def matte_operators() -> dict[str, Any]:
     found["shown"] = shown
     made.mute = True
     scene.sequence_editor.channels[made.channel].mute = True
-    found["muted"] = [(p.text, p.operator) for p in problems(bpy.context, scene)]
+    found["muted"] = [(p.text, p.operator) for p in problems(scene)]
     bpy.ops.flow_inpaint.unmute_matte()
-    found["unmuted"] = [p.text for p in problems(bpy.context, scene)]
+    found["unmuted"] = [p.text for p in problems(scene)]
     settings.output = ""
-    found["output"] = [p.text for p in problems(bpy.context, scene)]
+    found["output"] = [p.text for p in problems(scene)]
     settings.output = "//flow_inpaint/"
     settings.range = "PLAYHEAD"
     scene.frame_current = 90
-    found["outside"] = [p.text for p in problems(bpy.context, scene)]
+    found["outside"] = [p.text for p in problems(scene)]
     settings.range = "STRIP"
-    os.environ.pop("FLOW_INPAINT_PYTHON")
-    found["engine"] = [(p.text[:40], p.operator) for p in problems(bpy.context, scene)]
-    engine("copy")
     settings.mask_channel = 3
     found["said"] = run(preset="draft", reach=7, format="png", mute_source=True)
     scene.sequence_editor.active_strip = strips()[f"{STEM}_001"]
@@ -174,7 +171,7 @@ def matte_operators() -> dict[str, Any]:
     bpy.ops.flow_inpaint.load_settings()
     loaded = {name: getattr(settings, name) for name in ("mask_channel", "preset", "reach", "format", "mute_source")}
     scene.sequence_editor.active_strip = None
-    nobody = [p.text for p in problems(bpy.context, scene)]
+    nobody = [p.text for p in problems(scene)]
     return found | {"loaded": loaded, "changed": settings.changed(), "nobody": nobody, "files": len(listing(folder))}
 
 
