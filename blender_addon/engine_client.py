@@ -152,8 +152,11 @@ class Engine:
         self._outgoing.put(None)
         _thread(self._see_off).join(wait)
 
-    def kill(self) -> None:
-        """Ends the process and its children at once. Safe to call at any time, any number of times."""
+    def kill(self, wait: float = 0.5) -> None:
+        """Ends the process and its children at once. Safe to call at any time, any number of times.
+
+        Returns when they are gone, after at most `wait` seconds.
+        """
         self._outgoing.put(None)
         if not self.alive:
             return
@@ -165,7 +168,7 @@ class Engine:
         else:
             self._process.kill()
         try:
-            self._process.wait(0.5)
+            self._process.wait(wait)
         except subprocess.TimeoutExpired:
             return
 

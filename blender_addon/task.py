@@ -22,7 +22,7 @@ _STAGES = {
 _LOOKING = {"look": "Looking at the footage"}
 
 _RENDER_SHARE = 0.15
-_ABORT_PATIENCE = 0.6
+_ABORT_PATIENCE, _END_PATIENCE = 0.6, 0.3
 _BAD_INPUT = ("BadClip", "BadParameter", "BadWeights")
 
 
@@ -194,7 +194,7 @@ class Task:
                 engine.abort()
                 deadline = time.monotonic() + (_ABORT_PATIENCE if engine.ready else 0.0)
             if deadline is not None and time.monotonic() >= deadline:
-                raise Cancelled
+                yield from self._end(engine)
             try:
                 engine.poll(self._patience)
             except engine_client.EngineError as error:
@@ -204,6 +204,14 @@ class Task:
             self._listen(engine)
             yield
         self._check_cancelled()
+
+    def _end(self, engine: engine_client.Engine) -> Iterator[None]:
+        """Ends an engine that does not stop, without making Blender wait for it. Raises `Cancelled`."""
+        engine.kill(wait=0.0)
+        latest = time.monotonic() + _END_PATIENCE
+        while engine.alive and time.monotonic() < latest:
+            yield
+        raise Cancelled
 
     def _listen(self, engine: engine_client.Engine) -> None:
         self.notes += [text for level, text in engine.messages if level == "warning" and text not in self.notes]
