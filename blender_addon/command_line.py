@@ -66,7 +66,7 @@ def _save(result: Path) -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("mask_channel", "preset", "format", *descriptor.parameters())
+    names = ("mask_channel", "reference_channel", "preset", "format", *descriptor.parameters())
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.output is not None:
         given["output"] = options.output if options.output.startswith("//") else str(Path(options.output).absolute())
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=about, epilog=more, allow_abbrev=False)
     parser.add_argument("--strip", required=True, metavar="NAME", help="the strip to repair")
     parser.add_argument("--mask-channel", required=True, type=_channel, metavar="N", help="the channel that covers what is to go")
+    parser.add_argument("--reference-channel", type=_channel, metavar="N", help="the channel with clean pictures of single frames")
     parser.add_argument("--scene", metavar="S", help="the scene of the strip; otherwise the one that the file opens with")
     parser.add_argument("--output", metavar="DIR", help=f"the folder of the result; otherwise the scene's ({properties.DEFAULT_OUTPUT})")
     parser.add_argument("--preset", choices=list(descriptor.presets()), help="otherwise the scene's")

@@ -28,7 +28,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         column = layout.column()
         column.enabled = removal.running is None
         _draw_source(column, scene)
-        for name in ("mask_channel", "output", "preset", "format"):
+        for name in ("mask_channel", "reference_channel", "output", "preset", "format"):
             column.prop(settings, name)
         if removal.running is not None:
             layout.progress(factor=removal.running.fraction, text=removal.running.status().removeprefix("Flow Inpaint: "))
@@ -38,6 +38,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         row = layout.row()
         row.enabled = ready
         row.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")
+        layout.operator("sequencer.flow_inpaint_export_frame", icon="BRUSH_DATA")
 
 
 class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):

@@ -31,6 +31,7 @@ class Request:
     output: str
     format: str
     params: dict[str, Any]
+    reference_channel: int = 0
 
 
 def scene_of(context: bpy.types.Context) -> bpy.types.Scene:
@@ -41,10 +42,11 @@ def scene_of(context: bpy.types.Context) -> bpy.types.Scene:
 def request(scene: bpy.types.Scene, given: Mapping[str, Any]) -> Request:
     """The caller's values completed from the scene's settings. A preset in `given` puts aside the panel's changes to parameters."""
     settings = scene.flow_inpaint
-    fixed = {name: given.get(name, getattr(settings, name)) for name in ("mask_channel", "output", "preset", "format")}
+    fixed = {name: given.get(name, getattr(settings, name)) for name in _fixed()}
     changed = {} if "preset" in given else settings.changed()
     changed |= {name: value for name, value in given.items() if name in descriptor.parameters()}
-    return Request(given.get("source", ""), fixed["mask_channel"], fixed["output"], fixed["format"], {"preset": fixed["preset"], **changed})
+    params = {"preset": fixed["preset"], **changed}
+    return Request(given.get("source", ""), fixed["mask_channel"], fixed["output"], fixed["format"], params, fixed["reference_channel"])
 
 
 def operator_annotations() -> dict[str, Any]:
@@ -74,6 +76,14 @@ def _fixed(**more: Any) -> dict[str, Any]:
             description="The channel whose strips are white, or opaque, over what is to be removed",
             default=DEFAULT_MASK_CHANNEL,
             min=1,
+            max=128,
+            **more,
+        ),
+        "reference_channel": IntProperty(
+            name="Reference Channel",
+            description="The channel with clean pictures of single frames, each an image strip whose left edge is on its frame; 0 for none",
+            default=0,
+            min=0,
             max=128,
             **more,
         ),

@@ -114,7 +114,9 @@ class Removal:
             declared = descriptor.formats()[self._request.format]
             target = place.target(declared["extension"], declared["kind"])
             output = {"path": str(target), "format": self._request.format}
-            result = yield from self._engine(resolved, {**resolved.document, "output": output, "params": self._request.params})
+            clean = strips.references(self._scene(), self.strip_name, self._request.reference_channel)
+            document = {**resolved.document, "output": output, "params": self._request.params}
+            result = yield from self._engine(resolved, document | ({"references": clean} if clean else {}))
             self.path = place.commit(target)
         finally:
             place.discard()

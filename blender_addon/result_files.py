@@ -32,6 +32,14 @@ def file_name(strip_name: str) -> str:
     return plain[:60] or "strip"
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Removes a folder that was made for nothing."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
 class ResultPlace:
     """A reserved name in the output folder, with a folder beside it for what is still being made.
 

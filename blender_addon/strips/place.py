@@ -41,19 +41,20 @@ def place(
     length: int,
     name: str,
     how: How | None = None,
+    channel: int | None = None,
 ) -> api.Strip:
     """The result as a new strip above the source strip: same time, place, blend, opacity and colours. Touches no other strip.
 
     `files` None (or one movie's name): `result_path` is a movie; else the names, in order, of the pictures of a sequence
     in the folder `result_path`, or beside it when it is a file or pattern. `how` is `Resolved.how`; without it the
-    source is looked at again. Raises `StripError` and leaves no strip if the result is missing or too short.
+    source is looked at again. `channel`: where it goes; otherwise the next free one above the source. Raises `StripError` and leaves no strip if the result is missing or too short.
     """
     source = api.find(scene, source_name)
     if source is None:
         raise StripError(f"Strip '{source_name}' is gone, so the new strip has no place: the result is {result_path}; add it by hand.")
     how = how or of_source(scene, source).how
     paths = _files(Path(result_path), files)
-    channel = free_channel(scene, source.channel, start, length)
+    channel = channel or free_channel(scene, source.channel, start, length)
     strip = _new(scene, paths, channel, start, name)
     try:
         _fit(strip, paths, start, length)

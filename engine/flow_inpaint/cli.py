@@ -30,12 +30,13 @@ from .progress_bar import Bars, JsonLines, Plain, clock_time
 from .training import command as command_of_training
 
 if TYPE_CHECKING:
+    from .coverage import Coverage
     from .pipeline import Forecast, Result
 
 _TRACEBACK = "FLOW_INPAINT_TRACEBACK"
 _PARAMETER = "parameter:"
 _CLIPS = ("source", "mask", "output")
-_JOB_OPTIONS = ["--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json"]
+_JOB_OPTIONS = ["--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json", "--reference", "--passes", "--coverage"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     _add_job(command("run", _run, "remove what a matte covers from a clip"))
-    _add_job(command("check", _check, "check a job and say what it would take, without doing it"))
+    check = command("check", _check, "check a job and say what it would take and what other frames see, without doing it")
+    _add_job(check)
+    check.add_argument("--coverage", metavar="PICTURE.png", help="draw where and when nothing is seen, and the best frame to paint")
     evaluate = command("evaluate", _evaluate, "score a result against the true picture")
     evaluate.add_argument("truth", metavar="TRUTH", help="the clip without the object")
     evaluate.add_argument("result", metavar="RESULT", help="the clip to score")
@@ -130,6 +133,12 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", metavar="F", help=f"output format: {', '.join(effect.formats())}")
     parser.add_argument("--mask-channel", metavar="CHANNEL", help="what to read of the mask: luma or alpha")
     parser.add_argument("--invert-mask", action="store_true", help="replace what the mask leaves black instead")
+    parser.add_argument(
+        "--reference", metavar="FRAME=IMAGE", action="append", default=[], help="a clean picture of a frame (counted from 0); may be repeated"
+    )
+    parser.add_argument("--passes", metavar="DIR", help="write pictures about the result into folders in DIR, one image a frame")
+    parser.add_argument("--pass-names", metavar="NAMES", help=f"only these of {','.join(effect.passes())}")
+    parser.add_argument("--provenance-format", metavar="F", help="exr (exact) or png (16 bits, to an eighth of a pixel)")
     parser.add_argument("--job", metavar="FILE", help="a job as TOML or JSON; what the command line says goes before it")
     parser.add_argument("--json", action="store_true", help="write progress and result as JSON lines")
     parser.add_argument("--preset", metavar="NAME", help=", ".join(effect.presets()))
@@ -214,6 +223,13 @@ def _overrides(arguments: argparse.Namespace, document: Mapping[str, Any]) -> di
         fields["output"] = {"path": _from_here(arguments.output)}
     if arguments.format is not None:
         fields["output"] = _table(fields.get("output", document.get("output"))) | {"format": arguments.format}
+    if arguments.passes is not None or arguments.pass_names is not None or arguments.provenance_format is not None:
+        output = _table(fields.get("output", document.get("output")))
+        fields["output"] = output | {"passes": _table(output.get("passes")) | _passes(arguments)}
+    if vars(arguments).get("coverage") is not None:
+        fields["coverage"] = _from_here(arguments.coverage)
+    if arguments.reference:
+        fields["references"] = [_reference(text) for text in arguments.reference]
     if arguments.mask is not None:
         fields["mask"] = mask_part(arguments.mask)
     if arguments.mask_channel is not None or arguments.invert_mask:
@@ -262,6 +278,22 @@ def _adjusted(mask: Any, channel: str | None, invert: bool) -> Any:
     if invert:
         changed["invert"] = True
     return changed
+
+
+def _passes(arguments: argparse.Namespace) -> dict[str, Any]:
+    given: dict[str, Any] = {} if arguments.passes is None else {"path": _from_here(arguments.passes)}
+    if arguments.pass_names is not None:
+        given["names"] = [name.strip() for name in arguments.pass_names.split(",")]
+    if arguments.provenance_format is not None:
+        given["provenance"] = arguments.provenance_format
+    return given
+
+
+def _reference(text: str) -> dict[str, Any]:
+    found = re.fullmatch(r"\s*(\d{1,9})\s*=(.+)", text)
+    if not found:
+        raise BadParameter(f"--reference cannot be '{text}': write a frame and its clean picture, such as 42=clean.png.")
+    return {"frame": int(found[1]), "path": _from_here(found[2])}
 
 
 def _frames(text: str) -> list[int]:
@@ -316,8 +348,22 @@ def _forecast_lines(forecast: Forecast) -> list[str]:
         f"{_count(forecast.frames, 'frame')} of {forecast.width}x{forecast.height}, {forecast.masked:.1%} of the picture masked.",
         f"About {clock_time(forecast.seconds)} and {forecast.memory_mib:.0f} MiB of memory on {forecast.device}.",
         f"Optical flow {forecast.flow}, flow completion {forecast.completion}, fill {forecast.fill}.",
+        *_coverage_lines(forecast.coverage),
         *forecast.notes,
     ]
+
+
+def _coverage_lines(coverage: Coverage | None) -> list[str]:
+    if coverage is None:
+        return []
+    lines = [f"Of what is masked other frames show about {coverage.seen:.0%}; {coverage.unseen:.1%} is seen nowhere and will be invented."]
+    if coverage.referenced:
+        lines.append(f"The references show {coverage.referenced:.1%} that no frame shows.")
+    if coverage.reference is not None:
+        lines.append(f"Best to paint as a reference: frame {coverage.reference}, which would show {coverage.reference_shows:.0%} of the unseen.")
+    if coverage.picture is not None:
+        lines.append(f"Look at: {coverage.picture}")
+    return lines
 
 
 def _count(number: int, what: str) -> str:

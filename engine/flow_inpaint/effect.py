@@ -34,6 +34,11 @@ def formats() -> dict[str, dict[str, Any]]:
     return {f["name"]: f for f in descriptor()["formats"]}
 
 
+def passes() -> dict[str, dict[str, Any]]:
+    """Pictures about the result that may be written beside it, by name."""
+    return {p["name"]: p for p in descriptor()["passes"]}
+
+
 def presets() -> dict[str, dict[str, Any]]:
     """Presets by name."""
     return descriptor()["presets"]

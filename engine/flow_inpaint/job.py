@@ -3,8 +3,10 @@
     source  { path, first = 0, count, indices, hold = false }
     mask    { path, first, count, indices, hold, channel = "luma" | "alpha", invert, at, transform }
             or { rectangle = [x, y, w, h], at, count }, or a list of such parts, which are united
-    output  { path, format }
+    output  { path, format, passes { path, names, provenance = "exr" | "png" } }
     frames  [first, last]
+    references  a list of { frame, path }
+    coverage    a PNG file for the picture that a check draws
     params  { preset, NAME = VALUE, ... }
 
 Frame numbers. A *clip frame* is an index into a file, from 0. A *job frame* is an index into the job's
@@ -18,6 +20,10 @@ frame; a part with any of them covers just its own range, and the frames outside
 
 `transform` = [a, b, c, d, e, f] says where a source pixel lies in the mask's picture:
 x' = a x + b y + c, y' = d x + e y + f, in pixels with integer coordinates at pixel centres.
+
+`passes.path` is a folder: each pass is written to a folder of its name in it, an image for each job frame, named by
+its number. `names` are the passes that are wanted (see `effect.toml`); all, if it is left out. `references` are clean
+pictures of job frames, one file each.
 """
 from __future__ import annotations
 
@@ -63,9 +69,27 @@ class MaskPart:
 
 
 @dataclass(frozen=True)
+class PassesSpec:
+    """`path` is a folder; `names` are in the descriptor's order; `provenance` is "exr" or "png"."""
+
+    path: Path
+    names: tuple[str, ...]
+    provenance: str = "exr"
+
+
+@dataclass(frozen=True)
 class OutputSpec:
     path: Path
     format: str
+    passes: PassesSpec | None = None
+
+
+@dataclass(frozen=True)
+class ReferenceSpec:
+    """A clean picture of one job frame."""
+
+    frame: int
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -75,11 +99,13 @@ class Job:
     output: OutputSpec
     frames: tuple[int, int] | None = None
     params: Mapping[str, effect.Value] = field(default_factory=effect.resolve)
+    references: tuple[ReferenceSpec, ...] = ()
+    coverage: Path | None = None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], base: Path | None = None) -> Job:
         """A validated job. Relative paths count from `base`. Raises `BadParameter` or `BadClip`; opens no media."""
-        top = _table(document, "job", {"source", "mask", "output", "frames", "params"}, {"source", "mask", "output"})
+        top = _table(document, "job", {"source", "mask", "output", "frames", "params", "references", "coverage"}, {"source", "mask", "output"})
         base = base or Path.cwd()
         source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold"}, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
@@ -94,6 +120,8 @@ class Job:
             output=_output(top["output"], base),
             frames=_range(top.get("frames")),
             params=effect.resolve(params),
+            references=_references(top.get("references"), base),
+            coverage=None if top.get("coverage") is None else _path(top["coverage"], "coverage", base),
         )
 
     @classmethod
@@ -144,7 +172,7 @@ def _kind(value: Any) -> str:
 
 def _path(value: Any, name: str, base: Path) -> Path:
     if not isinstance(value, str) or not value or "\0" in value or not _nameable(value):
-        raise BadParameter(f"{name}.path has to be a file name, not {value!r}.")
+        raise BadParameter(f"{name} has to be a file name, not {value!r}.")
     return base / Path(value)
 
 
@@ -186,7 +214,7 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
     if not isinstance(hold, bool):
         raise BadParameter(f"{name}.hold cannot be {hold!r}: say true or false.")
     return ClipSpec(
-        path=_path(table["path"], name, base),
+        path=_path(table["path"], f"{name}.path", base),
         first=_whole(table.get("first", 0), f"{name}.first", 0),
         count=None if count is None else _whole(count, f"{name}.count", 1),
         indices=indices,
@@ -224,12 +252,43 @@ def _mask_part(value: Any, base: Path) -> MaskPart:
 
 
 def _output(value: Any, base: Path) -> OutputSpec:
-    table = _table(value, "output", {"path", "format"}, {"path"})
-    path = _path(table["path"], "output", base)
+    table = _table(value, "output", {"path", "format", "passes"}, {"path"})
+    path = _path(table["path"], "output.path", base)
     name = table.get("format") or format_of(str(table["path"]))
     if not isinstance(name, str) or name not in effect.formats():
         raise BadParameter(f"output.format cannot be {name!r}: choose one of {', '.join(effect.formats())}.")
-    return OutputSpec(path, name)
+    return OutputSpec(path, name, None if table.get("passes") is None else _passes(table["passes"], base))
+
+
+def _passes(value: Any, base: Path) -> PassesSpec:
+    table = _table(value, "output.passes", {"path", "names", "provenance"}, {"path"})
+    known = effect.passes()
+    names = table.get("names", list(known))
+    if not isinstance(names, (list, tuple)) or not names:
+        raise BadParameter(f"output.passes.names has to be a list of passes, not {names!r}.")
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            raise BadParameter(f"There is no pass {name!r}: choose from {', '.join(known)}.")
+    kind = table.get("provenance", "exr")
+    if kind not in ("exr", "png"):
+        raise BadParameter(f"output.passes.provenance cannot be {kind!r}: it is exr or png.")
+    return PassesSpec(_path(table["path"], "output.passes.path", base), tuple(name for name in known if name in names), kind)
+
+
+def _references(value: Any, base: Path) -> tuple[ReferenceSpec, ...]:
+    """In order of frames."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise BadParameter(f"references has to be a list, not {_kind(value)}.")
+    found: dict[int, ReferenceSpec] = {}
+    for item in value:
+        table = _table(item, "a reference", {"frame", "path"}, {"frame", "path"})
+        spec = ReferenceSpec(_whole(table["frame"], "a reference's frame", 0), _path(table["path"], "a reference's path", base))
+        if spec.frame in found:
+            raise BadParameter(f"Frame {spec.frame} has two references, {found[spec.frame].path.name} and {spec.path.name}: give one of them.")
+        found[spec.frame] = spec
+    return tuple(found[frame] for frame in sorted(found))
 
 
 def _range(value: Any) -> tuple[int, int] | None:

@@ -7,26 +7,30 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from . import coverage
 from .completion import COMPLETIONS, Completion
 from .completion.smooth import complete as smooth
 from .cuts import CutFinder
 from .effect import Value
 from .errors import Aborted, BadClip, OutOfMemory
+from .evaluation.sheet import save_png
 from .fill import FILLS, Fill
 from .flow import ESTIMATORS, Estimator
 from .job import Job
 from .machine import Choice, Machine, choose
 from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
+from .passes import Passes, open_passes
 from .poisson import bounding_box
-from .shot import Look, ShotStore, complete_shot, compose, invent, trace_shot
+from .references import link_references, open_references, read_reference, relit
+from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, trace_shot
 from .work import work_folder
 
 #: Stages in order, and about what share of the time each takes; then the same with a method that completes the flow shot by shot.
@@ -34,6 +38,9 @@ STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35
 STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
 _SMALLEST = 16
 _LEAST_SURROUNDINGS = 64
+#: Mattes that a check reads.
+_CHECKED_MATTES = 100
+_NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
 
 T, R = TypeVar("T"), TypeVar("R")
 
@@ -49,7 +56,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """What a job made. `masked`: share of all pixels; `unseen`: share of the masked ones that no frame shows."""
+    """What a job made. `masked`: share of all pixels; `unseen`: share of the masked ones that no frame and no reference shows.
+    `passes`: the folder of each pass that was asked for."""
 
     path: str
     format: str
@@ -66,11 +74,12 @@ class Result:
     flow: str
     completion: str
     fill: str
+    passes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a job would do. `seconds` and `memory_mib` are estimates for this machine."""
+    """What a job would do. `seconds` and `memory_mib` are estimates for this machine; `coverage` is None where nothing is masked."""
 
     frames: int
     width: int
@@ -83,6 +92,7 @@ class Forecast:
     completion: str
     fill: str
     notes: list[str]
+    coverage: coverage.Coverage | None = None
 
 
 def run(
@@ -106,7 +116,9 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     methods = _Methods.of(params, Machine(str(params["device"])))
     with open_source(job.source) as source, _matte(job, source.info) as matte:
         first, last = frame_range(job, source.info)
-        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock)
+        references = open_references(job.references, source.info)
+        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock, references, _CHECKED_MATTES)
+        foreseen = _coverage(job, source, matte, survey, (first, last), clock) if survey.region else None
     count = last - first + 1
     hole = survey.pixels / count
     notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
@@ -124,7 +136,29 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
         device=methods.machine.name if methods.networks else "cpu",
         **methods.names,
         notes=notes,
+        coverage=foreseen,
     )
+
+
+def _coverage(job: Job, source: Source, matte: Matte, survey: _Survey, wanted: tuple[int, int], clock: _Clock) -> coverage.Coverage:
+    """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
+    reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
+    stretches = []
+    for stretch in coverage.plan(*survey.needed, reach, frames):
+        counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
+        stretches.append((coverage.read_samples(source, matte, stretch.frames, survey.region, clock.check), counted))
+    with _one_thread_each(), _pool() as pool:
+        each = partial(_in_order, pool)
+        found = coverage.forecast(stretches, reach, frames, ESTIMATORS["dis"].make(None), each, cuts=bool(job.params["cuts"]))
+    if job.coverage is None or found.coverage.worst is None:
+        return found.coverage
+
+    def look(frame: int) -> tuple[np.ndarray, np.ndarray]:
+        picture, hole = next(iter(source.read(frame, frame))), next(iter(matte.read(frame, frame)))
+        return eight_bits(picture.rgb), hole
+
+    save_png(job.coverage, coverage.draw(found, survey.region, look))
+    return replace(found.coverage, picture=str(job.coverage))
 
 
 def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
@@ -158,12 +192,20 @@ class _Survey:
     pixels: int
 
 
-def _survey(matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock) -> _Survey:
+def _survey(
+    matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock, references: Iterable[int] = (), most: int | None = None
+) -> _Survey:
+    """`most`: how many mattes are read at most, evenly spaced; the others are taken to be as these are."""
     needed = _context(*wanted, reach, info.count)
+    needed = min([needed[0], *references]), max([needed[1], *references])
     rows, columns = np.zeros(info.height, bool), np.zeros(info.width, bool)
     pixels = largest = 0
     everything = True
-    for frame, hole in enumerate(matte.read(*needed), needed[0]):
+    step = 1 if most is None else -(-(needed[1] - needed[0] + 1) // most)
+    counted = 0
+    for frame in range(needed[0], needed[1] + 1, step):
+        (hole,) = matte.read(frame, frame)
+        counted += wanted[0] <= frame <= wanted[1]
         clock.tick("matte", frame - needed[0] + 1, needed[1] - needed[0] + 1)
         box = bounding_box(hole)
         if box is None:
@@ -177,10 +219,13 @@ def _survey(matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, c
             pixels += covered
     if everything:
         raise BadClip("The matte covers the whole picture in every frame, so nothing is left to fill it from: check its channel, or invert it.")
+    if not pixels and step > 1:
+        return _survey(matte, info, wanted, reach, clock, references)
     if not pixels:
         return _Survey(None, wanted, 0)
     # A hole shows its background once it has moved by its own size: that much around it may be a source.
     around = max(largest, _LEAST_SURROUNDINGS)
+    pixels = round(pixels * (wanted[1] - wanted[0] + 1) / max(counted, 1))
     return _Survey((_widened(rows, around), _widened(columns, around)), needed, pixels)
 
 
@@ -237,6 +282,7 @@ class _Run:
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
             fill=self.methods.fill.make(),
+            references_only_unseen=params["reference_use"] == "unseen",
         )
         if self.methods.networks:
             names = self.methods.names
@@ -251,8 +297,13 @@ class _Run:
                 raise BadClip(f"{info.path.name} is {info.width}x{info.height}: pictures of at least {_SMALLEST}x{_SMALLEST} pixels are needed.")
             first, last = frame_range(job, info)
             matte = stack.enter_context(_matte(job, info))
-            output = stack.enter_context(open_output(job.output, source, first, last, keep=matte.files))
-            survey = _survey(matte, info, (first, last), self.look.reach, clock)
+            self.references = open_references(job.references, info)
+            keep = {*matte.files, *(spec.path for spec in job.references)}
+            output = stack.enter_context(open_output(job.output, source, first, last, keep=keep))
+            passes = None
+            if job.output.passes is not None:
+                passes = stack.enter_context(open_passes(job.output.passes, source, first, last, keep, job.output.path))
+            survey = _survey(matte, info, (first, last), self.look.reach, clock, self.references)
             needed = survey.needed
             masked = unseen = 0
             if survey.region is None:
@@ -260,6 +311,8 @@ class _Run:
                 for done, picture in enumerate(source.read(first, last), 1):
                     clock.tick("write", done, last - first + 1)
                     output.write(picture)
+                    if passes:
+                        passes.write(picture.index, passes.encoded(picture, picture, _NO_HOLE, _NOWHERE, None))
             else:
                 stack.enter_context(_one_thread_each())
                 pool = stack.enter_context(_pool())
@@ -271,16 +324,23 @@ class _Run:
                 frames = needed[1] - needed[0] + 1
                 for begin, end in shots if self.completion else ():
                     self._complete(store, begin, end, needed)
-                with clock.beats("trace", frames) as pulse:
+                with clock.beats("trace", frames * (3 if self.references else 1)) as pulse:
                     for begin, end in shots:
                         trace_shot(store, begin, end, self.look.reach, partial(_in_order, pool), pulse)
+                        link_references(store, begin, end, self.references, partial(self._valid, info, survey.region), pulse)
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)
-                masked, unseen = self._write(source, store, survey.region, (first, last), output, pool)
+                masked, unseen = self._write(source, store, survey.region, (first, last), output, passes, pool)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
-            files = output.commit()
+            folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
+            try:
+                files = output.commit()
+            except BaseException:
+                if passes:
+                    passes.revoke()
+                raise
         count = last - first + 1
         return Result(
             path=str(files.path),
@@ -296,6 +356,7 @@ class _Run:
             seconds=round(clock.seconds(), 3),
             device=self.methods.machine.name if self.methods.networks else "cpu",
             **self.methods.names,
+            passes=folders,
         )
 
     def _complete(self, store: ShotStore, begin: int, end: int, needed: tuple[int, int]) -> None:
@@ -326,6 +387,7 @@ class _Run:
             for picture, whole in zip(source.read(first, last), matte.read(first, last), strict=True):
                 rgb, hole = picture.rgb[region], np.ascontiguousarray(whole[region])
                 store.remember(picture.index, rgb, hole)
+                self._remember_reference(store, picture.index, source.info, region)
                 if cuts and cuts.is_cut(eight_bits(picture.rgb), whole):
                     begins.append(picture.index)
                     self.say("info", f"A new shot begins at frame {picture.index}.")
@@ -348,21 +410,39 @@ class _Run:
                 store.remember_hops(frame - 1, *found)
         return list(zip(begins, [b - 1 for b in begins[1:]] + [last]))
 
-    def _write(self, source, store: ShotStore, region, wanted: tuple[int, int], output, pool: ThreadPoolExecutor) -> tuple[int, int]:
+    def _remember_reference(self, store: ShotStore, frame: int, info: ClipInfo, region: tuple[slice, slice]) -> None:
+        if frame not in self.references:
+            return
+        hole = store.hole(frame)
+        if not hole.any():
+            self.say("warning", f"The reference {self.references[frame].path.name} does nothing: nothing is masked in its frame {frame}.")
+        given = read_reference(self.references[frame], info).part(region)
+        store.remember_reference(frame, relit(given, store.picture(frame), hole, info.white))
+
+    def _valid(self, info: ClipInfo, region: tuple[slice, slice], frame: int) -> np.ndarray:
+        return read_reference(self.references[frame], info).valid[region]
+
+    def _write(
+        self, source, store: ShotStore, region, wanted: tuple[int, int], output, passes: Passes | None, pool: ThreadPoolExecutor
+    ) -> tuple[int, int]:
         """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
         first, last = wanted
         masked = unseen = 0
+        origin = (region[0].start, region[1].start)
 
         def made(picture):
             hole = store.hole(picture.index)
             if not hole.any():
-                return picture, hole
-            filled = compose(store, picture.index, self.look)
-            return picture.composite(filled, hole, origin=(region[0].start, region[1].start)), hole
+                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None)
+            result = picture.composite(compose(store, picture.index, self.look), hole, origin=origin)
+            about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin))
+            return result, hole, about
 
-        for picture, hole in _in_order(pool, made, source.read(first, last)):
+        for picture, hole, about in _in_order(pool, made, source.read(first, last)):
             self.clock.tick("write", picture.index - first + 1, last - first + 1)
             output.write(picture)
+            if passes:
+                passes.write(picture.index, about)
             masked += int(hole.sum())
             unseen += store.unseen.read(picture.index)[0].size
         return masked, unseen

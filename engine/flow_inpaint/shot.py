@@ -15,9 +15,11 @@ from .completion import Completion
 from .fill import Fill
 from .media.info import full_scale
 from .motion import hops_of
+from .passes.pictures import Origins, origins
 from .poisson import bounding_box
-from .propagation.blend import Candidate, Canvas, weight_of
-from .propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band, is_inside, nearest
+from .propagation.blend import Canvas
+from .propagation.trace import GUARD, UNSEEN, Hops, follow, guard_band, is_inside, nearest
+from .sources import sources
 from .work import Pictures, Records, scratch
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
@@ -39,6 +41,7 @@ class Look:
     consistency: float
     gradient: bool
     fill: Fill
+    references_only_unseen: bool = False
 
 
 @dataclass
@@ -71,6 +74,10 @@ class ShotStore:
     links_later, links_earlier  where the hole's pixels come from
     unseen    flat indices of the hole pixels that no frame shows
     invented  where those come from
+    references_later, references_earlier  where the hole's pixels lie in the next reference; only if there is one
+    keys            pictures that pixels are carried from: of references and of frames in which something was invented
+    key_frames      the frame of each
+    reference_keys  the key of each frame that has a reference
     """
 
     folder: Path
@@ -79,6 +86,8 @@ class ShotStore:
     offset: int
     pictures: Pictures = field(init=False)
     keys: Pictures = field(init=False)
+    key_frames: list[int] = field(init=False, default_factory=list)
+    reference_keys: dict[int, int] = field(init=False, default_factory=dict)
     forward: Pictures = field(init=False)
     backward: Pictures = field(init=False)
 
@@ -112,6 +121,15 @@ class ShotStore:
         self.forward.append(nothing if forward is None else forward)
         self.backward.append(nothing if backward is None else backward)
 
+    def remember_key(self, frame: int, picture: np.ndarray) -> int:
+        """Stores a picture (H, W, 3) float32 to carry pixels from and returns its number."""
+        self.key_frames.append(frame)
+        return self.keys.append(picture)
+
+    def remember_reference(self, frame: int, picture: np.ndarray) -> None:
+        """Stores a reference (H, W, 3) float32, in the frame's light."""
+        self.reference_keys[frame] = self.remember_key(frame, picture)
+
     def picture(self, frame: int) -> np.ndarray:
         """(H, W, 3)."""
         return self.pictures.stack()[frame - self.offset]
@@ -142,7 +160,7 @@ class _ShotHoles:
         return self._store.hole(self._first + frame)
 
 
-_RECORDS = ("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented")
+_RECORDS = ("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented", "references_later", "references_earlier")
 
 
 def complete_shot(
@@ -231,7 +249,7 @@ def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look
     picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
     others = [k for k in (min(chunk), max(chunk)) if abs(k - key) > 5]
     shown = [(store.picture(k).astype(np.float32) * scale, store.hole(k)) for k in others]
-    number = store.keys.append(look.fill(picture, unknown, shown, pulse, store.hole(key)) / scale)
+    number = store.remember_key(key, look.fill(picture, unknown, shown, pulse, store.hole(key)) / scale)
     free = made.open
     y, x = np.divmod(made.pixels[free], store.shape[1])
     made.key[free], made.x[free], made.y[free] = number, x, y
@@ -273,18 +291,9 @@ class _Carrier:
 
 
 def _canvas(store: ShotStore, frame: int, look: Look, made: Invented) -> Canvas:
-    stack = store.pictures.stack()
-    hole = store.hole(frame)
-    canvas = Canvas(stack[frame - store.offset], hole)
-    for records in (store.links_later, store.links_earlier):
-        links = Links(*records.read(frame))
-        good = links.frame != UNSEEN
-        source, drift = links.frame[good], links.drift[good]
-        weight = weight_of(np.abs(source - frame), drift, look.consistency)
-        canvas.add(stack, Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight))
-    known = ~made.open
-    ones = np.ones(int(known.sum()), np.float32)
-    canvas.add(store.keys.stack(), Candidate(made.pixels[known], made.key[known], made.x[known], made.y[known], ones))
+    canvas = Canvas(store.picture(frame), store.hole(frame))
+    for taken in sources(store, frame, look, made):
+        canvas.add(taken.stack, taken.candidate)
     return canvas
 
 
@@ -294,3 +303,10 @@ def compose(store: ShotStore, frame: int, look: Look) -> np.ndarray:
     if np.issubdtype(store.dtype, np.integer):
         return np.clip(np.rint(picture), 0, full_scale(store.dtype)).astype(store.dtype)
     return picture.astype(store.dtype)
+
+
+def origins_of(store: ShotStore, frame: int, look: Look, origin: tuple[int, int]) -> Origins:
+    """Where the hole of a frame comes from. `origin`: row and column of the region in the whole picture."""
+    found = sources(store, frame, look, Invented(*store.invented.read(frame)))
+    white = full_scale(store.dtype)
+    return origins(found, store.hole(frame), frame, origin=origin, reach=look.reach, consistency=look.consistency, white=white)

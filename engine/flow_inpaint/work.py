@@ -55,6 +55,9 @@ class Records:
             raise disk_trouble(self._path, error) from error
         self._at[frame] = entry
 
+    def has(self, frame: int) -> bool:
+        return frame in self._at
+
     def read(self, frame: int) -> list[np.ndarray]:
         out = []
         with self._lock:

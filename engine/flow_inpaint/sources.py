@@ -1,0 +1,101 @@
+"""Everything that the hole of a frame may be taken from: footage, references, and what was invented."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .propagation.blend import Candidate, weight_of
+from .propagation.trace import UNSEEN, Links
+
+if TYPE_CHECKING:
+    from .shot import Invented, Look, ShotStore
+
+
+class Kind(Enum):
+    FOOTAGE = "footage"
+    REFERENCE = "reference"
+    INVENTED = "invented"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A candidate for N hole pixels, and where it comes from.
+
+    stack     (T, H, W, 3), what the candidate's `frame` counts in
+    frame     (N,) the frame of the shot that it lies in, for what was invented the key frame
+    drift     (N,) pixels, as in `Links`
+    """
+
+    kind: Kind
+    stack: np.ndarray
+    candidate: Candidate
+    frame: np.ndarray
+    drift: np.ndarray
+
+
+def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Taken]:
+    """`made`: what was invented for the frame so far. The stacks are maps of files: do not keep them."""
+    references, decided = _references(store, frame, look)
+    return [*_footage(store, frame, look, decided), *references, _invented(store, made)]
+
+
+def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | None) -> list[Taken]:
+    stack = store.pictures.stack()
+    found = []
+    for records in (store.links_later, store.links_earlier):
+        links = Links(*records.read(frame))
+        good = links.frame != UNSEEN
+        if decided is not None:
+            good &= ~decided[links.pixels]
+        source, drift = links.frame[good], links.drift[good]
+        weight = weight_of(np.abs(source - frame), drift, look.consistency)
+        candidate = Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight)
+        found.append(Taken(Kind.FOOTAGE, stack, candidate, source, drift))
+    return found
+
+
+def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], np.ndarray | None]:
+    """And which pixels (flat) the frame's own reference decides alone; None: none.
+
+    A reference counts as a frame that shows everything: the nearer in time and the surer the way, the more. Where the footage shows a pixel too, a reference fades out towards the reach, as far as footage is looked for; what no
+    frame shows it is taken for however far away it is.
+    """
+    found: list[Taken] = []
+    if not store.reference_keys:
+        return found, None
+    seen = np.zeros(store.shape[0] * store.shape[1], bool)
+    for records in (store.links_later, store.links_earlier):
+        links = Links(*records.read(frame))
+        seen[links.pixels[links.frame != UNSEEN]] = True
+    decided = None
+    for records in (store.references_later, store.references_earlier):
+        if not records.has(frame):
+            continue
+        links = Links(*records.read(frame))
+        distance = np.abs(links.frame - frame)
+        weight = weight_of(np.maximum(distance, 1), links.drift, look.consistency)
+        if look.references_only_unseen:
+            weight[seen[links.pixels]] = 0
+        else:
+            fading = seen[links.pixels] & (distance > 0)
+            weight[fading] *= np.clip(1 - distance[fading] / look.reach, 0, 1)
+            if (distance == 0).any():
+                decided = np.zeros(seen.size, bool) if decided is None else decided
+                decided[links.pixels[distance == 0]] = True
+        good = weight > 0
+        numbers = np.array([store.reference_keys[f] for f in np.unique(links.frame[good])], np.int32)
+        key = numbers[np.searchsorted(np.unique(links.frame[good]), links.frame[good])] if good.any() else np.zeros(0, np.int32)
+        candidate = Candidate(links.pixels[good], key, links.x[good], links.y[good], weight[good].astype(np.float32))
+        found.append(Taken(Kind.REFERENCE, store.keys.stack(), candidate, links.frame[good], links.drift[good]))
+    return found, decided
+
+
+def _invented(store: ShotStore, made: Invented) -> Taken:
+    known = ~made.open
+    key = made.key[known]
+    candidate = Candidate(made.pixels[known], key, made.x[known], made.y[known], np.ones(key.size, np.float32))
+    frames = np.array([*store.key_frames, 0], np.int32)
+    return Taken(Kind.INVENTED, store.keys.stack(), candidate, frames[key], np.zeros(key.size, np.float32))
