@@ -1,13 +1,7 @@
 """Flow Inpaint in Blender's video sequencer: removes what a mask channel covers from a strip."""
-<<<<<<< HEAD
-from . import command_line, engine_operators, operators, panels, preferences, properties
+from . import command_line, engine_operators, operators, panels, preferences, properties, reference_export
 
-_ROOMS = (properties, preferences, operators, engine_operators, panels, command_line)
-=======
-from . import command_line, operators, panels, preferences, properties, reference_export
-
-_ROOMS = (properties, preferences, operators, reference_export, panels, command_line)
->>>>>>> main
+_ROOMS = (properties, preferences, operators, engine_operators, reference_export, panels, command_line)
 
 
 def register() -> None:
