@@ -47,7 +47,8 @@ class BuildError(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Packs the Blender extension.")
-    parser.add_argument("--output", type=Path, default=HERE / "dist", metavar="DIR", help="where the zip and the repository go (default: dist)")
+    where = "where the zip and the repository go (default: dist)"
+    parser.add_argument("--output", type=Path, default=HERE / "dist", metavar="DIR", help=where)
     parser.add_argument("--check", action="store_true", help="build twice, compare and validate, but write nothing")
     options = parser.parse_args()
     try:
@@ -121,7 +122,8 @@ def compare_listings(folder: Path) -> None:
         done = subprocess.run([*command, "server-generate", "--repo-dir", scratch], capture_output=True, text=True, check=False)
         theirs = Path(scratch) / INDEX
         if done.returncode or not theirs.is_file() or json.loads(theirs.read_text("utf-8")) != ours:
-            raise BuildError(f"Blender would list the repository in another way than {folder / INDEX}: {(done.stdout + done.stderr).strip()}")
+            words = " ".join((done.stdout + done.stderr).split())
+            raise BuildError(f"Blender would list the repository in another way than {folder / INDEX}: {words}")
 
 
 def check() -> None:

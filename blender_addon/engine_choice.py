@@ -79,7 +79,9 @@ def request(context: bpy.types.Context, python: str, torch: str, wheels: str, to
     """What to install. Empty texts: what the preferences say. Raises `SetupError` in an add-on that carries no engine."""
     carried = _carried()
     if carried is None:
-        raise SetupError("This add-on carries no engine: install its zip (build_addon.py makes it), or set 'Engine Python' in its preferences.")
+        raise SetupError(
+            "This add-on carries no engine: install its zip (build_addon.py makes it), or set 'Engine Python' in its preferences."
+        )
     wheels = os.path.abspath(os.path.expanduser(bpy.path.abspath(wheels))) if wheels.strip() else ""
     return Request(
         root(context), carried, bpy.app.online_access, bpy.path.abspath(python.strip()), torch, wheels, torch_index, own_python()

@@ -85,7 +85,8 @@ class Engine:
     """
 
     def __init__(self, python: str, version: str, environment: Mapping[str, str] | None = None, patience: float = 120.0):
-        """Starts the process and asks it to describe itself. `version`: what the engine should be, up to its last number; another one gets a warning.
+        """Starts the process and asks it to describe itself. `version`: what the engine should be, up to its last number; another
+        one gets a warning.
 
         `patience`: seconds within which it has to answer that. Raises `EngineError` when it cannot be started.
         """

@@ -72,12 +72,18 @@ def _say(text: str) -> None:
 
 
 def _parsed(arguments: Sequence[str], parser_class: type[argparse.ArgumentParser]) -> argparse.Namespace:
-    parser = parser_class(prog="blender -b --command flow_inpaint", description="Installs or removes the engine of Flow Inpaint.", allow_abbrev=False)
+    parser = parser_class(
+        prog="blender -b --command flow_inpaint", description="Installs or removes the engine of Flow Inpaint.", allow_abbrev=False
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--install-engine", action="store_true", help="make the engine's Python environment, or make it anew")
     what.add_argument("--remove-engine", action="store_true", help="delete it and everything that was downloaded for it")
     parser.add_argument("--python", default="", metavar="P", help="the Python 3.11 or later to make it with; otherwise one is looked for")
     parser.add_argument("--wheels", default="", metavar="DIR", help="install from this folder of wheels, without a network")
-    parser.add_argument("--torch", default="auto", choices=["auto", *(b.name for b in torch_builds.builds())], help="which PyTorch, for the networks")
-    parser.add_argument("--torch-index", default="", metavar="URL", help="the package index that PyTorch comes from, such as a studio's own")
+    parser.add_argument(
+        "--torch", default="auto", choices=["auto", *(b.name for b in torch_builds.builds())], help="which PyTorch, for the networks"
+    )
+    parser.add_argument(
+        "--torch-index", default="", metavar="URL", help="the package index that PyTorch comes from, such as a studio's own"
+    )
     return parser.parse_args(arguments)

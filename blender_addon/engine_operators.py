@@ -49,7 +49,7 @@ machine = _Machine()
 
 
 class FLOW_INPAINT_OT_install_engine(bpy.types.Operator):
-    """Make a Python environment of the engine's own in your user folder and install the engine that came with this add-on into it. Blender's own Python stays as it is"""
+    """Install the engine that came with this add-on into a Python environment of its own in your user folder; Blender's stays as it is"""
 
     bl_idname = "flow_inpaint.install_engine"
     bl_label = "Install Engine"
@@ -57,7 +57,7 @@ class FLOW_INPAINT_OT_install_engine(bpy.types.Operator):
     __annotations__ = {
         "torch": EnumProperty(
             name="Networks",
-            description="Which build of PyTorch is installed for the neural networks; without it, Flow Inpaint works with methods that need none",
+            description="Which build of PyTorch is installed for the neural networks; without it, methods do the work that need none",
             items=[_SUGGESTED, *((build.name, build.label, build.hint) for build in torch_builds.builds())],
             options={"SKIP_SAVE"},
         ),

@@ -48,8 +48,15 @@ class Children:
             if self._cancelled.is_set():
                 raise Cancelled
             self._child = child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", errors="replace",
-                env=dict(variables), **apart(),
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env=dict(variables),
+                **apart(),
             )
         streams = [stream for stream in (child.stdout, child.stderr) if stream is not None]
         for number, stream in enumerate(streams):

@@ -17,7 +17,10 @@ from .interpreters import Interpreter
 from .place import Place, State, Wheel
 from .plan import Plan
 
-OFFLINE = "Blender may not go online: turn on 'Allow Online Access' in Preferences > System (or start it with --online-mode), or name a folder of wheels."
+OFFLINE = (
+    "Blender may not go online: turn on 'Allow Online Access' in Preferences > System (or start it with --online-mode),"
+    " or name a folder of wheels."
+)
 _ADDON = Path(__file__).resolve().parents[1]
 # The add-on's folder goes to the end of the path: a module of the same name in the standard library comes first.
 _BEGIN = "import sys, runpy; sys.path.append(sys.argv[1]); runpy.run_module('engine_setup.worker', run_name='__main__')"
@@ -51,7 +54,9 @@ def check(request: Request) -> None:
     elif not request.online:
         raise SetupError(OFFLINE)
     if not request.root.is_absolute():
-        raise SetupError(f"The engine's folder {request.root} is no whole path: choose another 'Engine Folder' in the add-on's preferences.")
+        raise SetupError(
+            f"The engine's folder {request.root} is no whole path: choose another 'Engine Folder' in the add-on's preferences."
+        )
 
 
 class Change:
@@ -162,7 +167,9 @@ class Installation(Change):
         if torch not in choices:
             raise SetupError(f"There is no PyTorch of the kind '{torch}' for this machine: choose {' or '.join(choices)}.")
         index = request.torch_index or torch_builds.index(torch, cuda)
-        return Plan(request.root, request.wheel.path, torch, index if torch != "none" else None, Path(request.wheels) if request.wheels else None)
+        return Plan(
+            request.root, request.wheel.path, torch, index if torch != "none" else None, Path(request.wheels) if request.wheels else None
+        )
 
     def _run(self, interpreter: Interpreter) -> None:
         plan = self._plan()
@@ -191,7 +198,9 @@ class Installation(Change):
         _close(process.stdin)
         if not done and not self.error and not self.cancelled:
             last = next((word.strip() for word in reversed(words) if word.strip()), "it did not say why")
-            self.error = f"The installation ended unexpectedly with exit code {code} ({last.rstrip('.')}): {Place(plan.root).log} may have more."
+            self.error = (
+                f"The installation ended unexpectedly with exit code {code} ({last.rstrip('.')}): {Place(plan.root).log} may have more."
+            )
 
     def _listen(self, stream: IO[str]) -> bool:
         """Takes in what the worker says, to its end; whether the engine is installed."""

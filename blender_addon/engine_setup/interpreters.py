@@ -105,7 +105,13 @@ def probe(path: str, environment: Mapping[str, str]) -> Interpreter:
     apart = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
     try:
         said = subprocess.run(
-            [path, "-I", "-c", _PROBE], capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, check=False, env=dict(environment), **apart
+            [path, "-I", "-c", _PROBE],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=False,
+            env=dict(environment),
+            **apart,
         )
         found = json.loads(said.stdout.decode("utf-8", "replace"))
         version = tuple(found["version"])
@@ -118,7 +124,9 @@ def probe(path: str, environment: Mapping[str, str]) -> Interpreter:
         raise Unsuitable(path, f"is {kind}, and the engine's packages are made for CPython with 64 bits", _INSTALL_ONE)
     if not found["able"]:
         debian = f" (Debian, Ubuntu: apt install python{_words(version[:2])}-venv)"
-        raise Unsuitable(path, f"cannot make virtual environments{debian if sys.platform == 'linux' else ''}", "put that right, or name another Python")
+        raise Unsuitable(
+            path, f"cannot make virtual environments{debian if sys.platform == 'linux' else ''}", "put that right, or name another Python"
+        )
     base = found["path"] if os.path.isfile(found["path"]) else path
     return Interpreter(str(base), version)
 
@@ -146,7 +154,10 @@ def _installers_folders(environment: Mapping[str, str]) -> list[str]:
         framework = "/Library/Frameworks/Python.framework/Versions"
         return [f"{framework}/{version}/bin" for version in _FAMILIAR] + ["/opt/homebrew/bin", "/usr/local/bin", str(home / ".local/bin")]
     if sys.platform == "win32":
-        roots = [Path(environment.get("LOCALAPPDATA", "")) / "Programs" / "Python", Path(environment.get("PROGRAMFILES", "C:/Program Files"))]
+        roots = [
+            Path(environment.get("LOCALAPPDATA", "")) / "Programs" / "Python",
+            Path(environment.get("PROGRAMFILES", "C:/Program Files")),
+        ]
         return [str(root / f"Python{version.replace('.', '')}") for root in roots for version in _FAMILIAR]
     return ["/usr/local/bin", "/usr/bin", str(home / ".local/bin")]
 
@@ -175,7 +186,12 @@ def _uv(environment: Mapping[str, str]) -> Iterator[str]:
 
 def uv_program(environment: Mapping[str, str]) -> str | None:
     """uv, where the search path or its installer has it."""
-    places = [environment.get("PATH", ""), os.path.expanduser("~/.local/bin"), os.path.expanduser("~/.cargo/bin"), *_installers_folders(environment)]
+    places = [
+        environment.get("PATH", ""),
+        os.path.expanduser("~/.local/bin"),
+        os.path.expanduser("~/.cargo/bin"),
+        *_installers_folders(environment),
+    ]
     return shutil.which("uv", path=os.pathsep.join(places))
 
 
@@ -187,8 +203,15 @@ def fetched_by_uv(environment: Mapping[str, str]) -> Interpreter:
     apart = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
     try:
         done = subprocess.run(
-            [program, "python", "install", _FAMILIAR[0]], capture_output=True, text=True, errors="replace", timeout=600, check=False,
-            stdin=subprocess.DEVNULL, env=dict(environment), **apart,
+            [program, "python", "install", _FAMILIAR[0]],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=600,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=dict(environment),
+            **apart,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SetupError(f"uv could not download a Python ({type(error).__name__}): {_INSTALL_ONE}.") from error
@@ -205,7 +228,15 @@ def _said(command: list[str], environment: Mapping[str, str]) -> list[str]:
     apart = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False, stdin=subprocess.DEVNULL, env=dict(environment), **apart
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=dict(environment),
+            **apart,
         )
     except (OSError, subprocess.TimeoutExpired):
         return []

@@ -10,9 +10,9 @@ from .errors import SetupError, full_disk
 _WITHOUT_QUESTIONS = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--retries", "2"]
 _FULL = re.compile(r"No space left on device|Errno 28\b|Disk quota exceeded|not enough space on the disk", re.IGNORECASE)
 _NETWORK = re.compile(
-    r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionResetError|Connection refused|Connection aborted|IncompleteRead|name resolution|getaddrinfo"
-    r"|Name or service not known|nodename nor servname|SSLError|CERTIFICATE_VERIFY_FAILED|ProxyError|Max retries exceeded|HTTP error (?:401|403|407|5\d\d)"
-    r"|ProtocolError|Network is unreachable|connection was aborted|incomplete-download|DO NOT MATCH THE HASHES"
+    r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionResetError|Connection refused|Connection aborted|IncompleteRead"
+    r"|name resolution|getaddrinfo|Name or service not known|nodename nor servname|SSLError|CERTIFICATE_VERIFY_FAILED|ProxyError"
+    r"|Max retries exceeded|HTTP error (?:401|403|407|5\d\d)|ProtocolError|Network is unreachable|connection was aborted|incomplete-download|DO NOT MATCH THE HASHES"
 )
 _MISSING = re.compile(r"No matching distribution found for ([^\s(;]+)")
 _REFUSED = re.compile(r"PermissionError|Permission denied|Access is denied|Read-only file system")

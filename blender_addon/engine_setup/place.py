@@ -112,7 +112,7 @@ class Place:
         return python_of(folder) if folder else None
 
     def state(self, carried: Wheel | None) -> State:
-        """`carried`: the wheel to compare with; None for an add-on without one, which any engine suits. Takes no longer than some looks at files."""
+        """`carried`: the wheel to compare with; None for an add-on without one, which any engine suits. Only looks at some files."""
         stamp = self.stamp()
         if stamp is None:
             return "missing"

@@ -22,7 +22,9 @@ def examine(run: Run, torch: str) -> list[str]:
     try:
         findings = {finding["name"]: finding for finding in json.loads("\n".join(said))["findings"]}
     except (ValueError, KeyError, TypeError):
-        raise SetupError(f"The engine was installed and does not start ({_last(errors or said)}): install again, or with another Python.") from None
+        raise SetupError(
+            f"The engine was installed and does not start ({_last(errors or said)}): install again, or with another Python."
+        ) from None
     broken = [f"{finding['name']} {finding['found']}" for finding in findings.values() if finding["state"] == "broken"]
     if broken or code:
         raise SetupError(f"The engine was installed and does not work ({_last(broken) if broken else f'code {code}'}): install again.")

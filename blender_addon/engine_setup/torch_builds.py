@@ -77,7 +77,9 @@ def nvidia_cuda(environment: Mapping[str, str]) -> str | None:
         return None
     quiet = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
     try:
-        said = subprocess.run([program], capture_output=True, text=True, errors="replace", timeout=10, env=dict(environment), check=False, **quiet)
+        said = subprocess.run(
+            [program], capture_output=True, text=True, errors="replace", timeout=10, env=dict(environment), check=False, **quiet
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"CUDA(?: \w+)? Version:\s*(\d+\.\d+)", said.stdout)

@@ -180,7 +180,9 @@ class Worker:
         # Reads the beginnings of wheels where the index has no descriptions of them.
         quick = ["--use-feature", "fast-deps"]
         for options in (quick, []):
-            code, lines = self._pip(environment, "install", "--dry-run", "--ignore-installed", "--report", str(report), *options, *arguments)
+            code, lines = self._pip(
+                environment, "install", "--dry-run", "--ignore-installed", "--report", str(report), *options, *arguments
+            )
             if not code:
                 return json.loads(report.read_text("utf-8"))["install"]
             if not any("fast-deps" in line or line.startswith("Traceback") for line in lines):
@@ -200,6 +202,7 @@ class Worker:
         self._refuse_if_too_large(total, sum(fetcher.kept(item) for item in items))
         before, paths = 0, []
         for item in items:
+
             def arrived(count: int, before: int = before) -> None:
                 part = min(1.0, (before + count) / max(total, 1))
                 detail = f"{errors.size(before + count)} of {errors.size(total)}"
@@ -264,7 +267,9 @@ class Worker:
 
     def _variables(self) -> dict[str, str]:
         """pip as the user has set it, but for what would put packages elsewhere; from a folder, pip as nobody has set it."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_HASHES", "PIP_NO_BINARY")}
+        kept = {
+            k: v for k, v in os.environ.items() if k not in ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_HASHES", "PIP_NO_BINARY")
+        }
         if self._plan.wheels:
             kept = {k: v for k, v in kept.items() if not k.startswith("PIP_")} | {"PIP_CONFIG_FILE": os.devnull}
         scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._scratch))

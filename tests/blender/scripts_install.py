@@ -120,7 +120,11 @@ def other_folder() -> dict[str, Any]:
     preferences = bpy.context.preferences.addons[NAME].preferences
     preferences.engine_folder = str(ENGINES / "elsewhere é")
     try:
-        return {"state": state(), "in vain": command("--install-engine", "--wheels", str(WHEELS / "none")), "removed": command("--remove-engine")}
+        return {
+            "state": state(),
+            "in vain": command("--install-engine", "--wheels", str(WHEELS / "none")),
+            "removed": command("--remove-engine"),
+        }
     finally:
         preferences.engine_folder = ""
 

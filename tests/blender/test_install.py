@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from addon_fixtures import addon_zip, build_addon  # noqa: F401
+from addon_fixtures import addon_zip, build_addon
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "engine_setup"))
 import setup_kit
@@ -18,7 +18,7 @@ ADVICE = "The engine is not installed yet: press Install Engine"
 
 
 @pytest.fixture(scope="session")
-def light_zip(addon_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def light_zip(addon_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The add-on's zip with the small engine in the place of the real one."""
     folder = tmp_path_factory.mktemp("light")
     wheel = setup_kit.engine_wheel(folder, build_addon.version())
@@ -95,7 +95,11 @@ def test_the_own_engine_does_the_job(case):
 
 def test_by_operator_again(case):
     assert case("operator")["said"] == "{'FINISHED'}"
-    assert case("operator")["after"]["state"] == "whole" and "e2" in case("operator")["after"]["there"] and "e1" not in case("operator")["after"]["there"]
+    assert (
+        case("operator")["after"]["state"] == "whole"
+        and "e2" in case("operator")["after"]["there"]
+        and "e1" not in case("operator")["after"]["there"]
+    )
 
 
 def test_in_vain(case):
@@ -122,7 +126,12 @@ def test_the_window_lives_on(case):
 def test_other_versions(case, name, usable, words):
     """The same language is understood, another is refused; both are offered the upgrade."""
     done = case("versions")[name]
-    assert done["state"] == "outdated" and done["usable"] is usable and words in done["advice"] and done["advice"].endswith("press Upgrade Engine.")
+    assert (
+        done["state"] == "outdated"
+        and done["usable"] is usable
+        and words in done["advice"]
+        and done["advice"].endswith("press Upgrade Engine.")
+    )
     assert done["said"].startswith("{'FINISHED'}" if usable else f"Error: {done['advice'].removesuffix('.')}")
     assert case("versions")["put right"]["state"] == "whole"
 

@@ -20,9 +20,9 @@ if str(REPOSITORY / "blender_addon") not in sys.path:
     # At the end: the add-on's rooms are not to stand in front of anything.
     sys.path.append(str(REPOSITORY / "blender_addon"))
 
-from engine_setup import installation, place  # noqa: E402
+from engine_setup import download, errors, installation, interpreters, pip_words, place, torch_builds  # noqa: F401
 
-ENGINE = '''
+ENGINE = """
 import json, os, sys
 words = sys.argv[1:]
 if os.environ.get("FAKE_ENGINE_BROKEN") == words[0]:
@@ -43,19 +43,28 @@ else:
     os.makedirs(words[3])
     for name in os.listdir(words[1]):
         open(os.path.join(words[3], name), "wb").write(b"x")
-'''
+"""
 
 
-def wheel(folder: Path, name: str, version: str, files: dict[str, bytes | str], requires: list[str] = (), tag: str = "py3-none-any") -> Path:
+def wheel(
+    folder: Path, name: str, version: str, files: dict[str, bytes | str], requires: list[str] = (), tag: str = "py3-none-any"
+) -> Path:
     """A wheel with these files."""
     folder.mkdir(parents=True, exist_ok=True)
     about = f"{name}-{version}.dist-info"
     extras = sorted({line.split('extra == "')[1].rstrip('"') for line in requires if "extra ==" in line})
-    metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", *(f"Provides-Extra: {e}" for e in extras), *(f"Requires-Dist: {r}" for r in requires)]
+    metadata = [
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}",
+        *(f"Provides-Extra: {e}" for e in extras),
+        *(f"Requires-Dist: {r}" for r in requires),
+    ]
     every = {key: value.encode() if isinstance(value, str) else value for key, value in files.items()}
     every[f"{about}/METADATA"] = ("\n".join(metadata) + "\n").encode()
     every[f"{about}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
-    record = [f"{key},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}" for key, data in every.items()]
+    record = [
+        f"{key},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
+        for key, data in every.items()
+    ]
     every[f"{about}/RECORD"] = "\n".join([*record, f"{about}/RECORD,,"]).encode()
     path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as packed:
@@ -173,7 +182,11 @@ def serving(folders: dict[str, Path]) -> Iterator[Index]:
 
 def variables(**more: str) -> dict[str, str]:
     """An environment in which pip is set by nobody but the test."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON")) and k.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("PIP_", "PYTHON")) and k.lower() not in ("http_proxy", "https_proxy", "all_proxy")
+    }
     return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"} | more
 
 

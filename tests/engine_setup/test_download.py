@@ -7,12 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from setup_kit import serving
+from setup_kit import download, errors, pip_words, serving, torch_builds
 
-from engine_setup import errors, pip_words, torch_builds
-from engine_setup.download import Fetcher, Item, Unreachable
-from engine_setup.errors import Cancelled, SetupError
-
+Cancelled, SetupError = errors.Cancelled, errors.SetupError
+Fetcher, Item, Unreachable = download.Fetcher, download.Item, download.Unreachable
 DATA = os.urandom(900_000)
 
 
@@ -53,7 +51,9 @@ def test_it_goes_on_while_something_arrives(index, tmp_path):
 
 def test_it_gives_up_and_keeps_what_there_is(index, tmp_path):
     index.break_after, index.breaks = 0, 99
-    with pytest.raises(Unreachable, match=r"^The connection broke off while downloading big-1.0\+cpu.*install again, and it goes on from there\.$"):
+    with pytest.raises(
+        Unreachable, match=r"^The connection broke off while downloading big-1.0\+cpu.*install again, and it goes on from there\.$"
+    ):
         fetcher(tmp_path).fetch(item(index), lambda _: None)
     index.break_after, index.breaks = 100_000, 1
     with pytest.raises(Cancelled):
@@ -92,9 +92,17 @@ def test_a_file_of_this_machine_is_used_where_it_is(tmp_path):
     "lines, wheels, words",
     [
         (["OSError: [Errno 28] No space left on device"], "", "The disk with /r is full"),
-        (["ERROR: No matching distribution found for scipy>=1.11 (from flow-inpaint)"], "/w", "The folder /w has no wheel of scipy>=1.11 for Python 3.12"),
+        (
+            ["ERROR: No matching distribution found for scipy>=1.11 (from flow-inpaint)"],
+            "/w",
+            "The folder /w has no wheel of scipy>=1.11 for Python 3.12",
+        ),
         (["ERROR: No matching distribution found for scipy>=1.11"], "", "There is no package scipy>=1.11 for Python 3.12 on this machine"),
-        (["WARNING: Retrying (NewConnectionError)", "ERROR: No matching distribution found for av>=14"], "", "The package index cannot be reached"),
+        (
+            ["WARNING: Retrying (NewConnectionError)", "ERROR: No matching distribution found for av>=14"],
+            "",
+            "The package index cannot be reached",
+        ),
         (["SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]"], "", "The package index cannot be reached"),
         (["PermissionError: [Errno 13] Permission denied: '/r/e1'"], "", "pip may not write in /r"),
         (["ERROR: ResolutionImpossible: for help visit"], "/w", "The packages in /w do not go together"),

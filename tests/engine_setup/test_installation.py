@@ -34,7 +34,19 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a pip that only looks when it is told to: what the worker fetches first."""
     folder = tmp_path_factory.mktemp("pip")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), "pip>=25.3"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--dest",
+        str(folder),
+        "pip>=25.3",
+    ]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("this needs a network, to get a newer pip than Python comes with")
     return folder
@@ -61,13 +73,19 @@ class TestFromAFolder:
 
     def test_the_log_has_pips_words(self, installed):
         text = installed[1].log.read_text("utf-8")
-        assert "Successfully installed" in text and text.splitlines()[0].startswith("Flow Inpaint 0.1.0, Python 3.") and text.endswith("Done.\n")
+        assert (
+            "Successfully installed" in text
+            and text.splitlines()[0].startswith("Flow Inpaint 0.1.0, Python 3.")
+            and text.endswith("Done.\n")
+        )
 
     def test_a_package_that_is_not_there(self, carried, tmp_path):
         (tmp_path / "wheels").mkdir()
         torch_wheel(tmp_path / "wheels", "2.13.0")
         error = run(asked(tmp_path / "root", carried, wheels=str(tmp_path / "wheels"))).error
-        assert re.fullmatch(r"The folder .*wheels has no wheel of filler>=1 for Python 3\.\d+\.\d+ on this machine: add it, and install again\.", error)
+        assert re.fullmatch(
+            r"The folder .*wheels has no wheel of filler>=1 for Python 3\.\d+\.\d+ on this machine: add it, and install again\.", error
+        )
         assert folders(tmp_path / "root") == []
 
     def test_a_folder_without_wheels(self, carried, tmp_path):
@@ -142,7 +160,9 @@ class TestInTheWay:
         before = place.Place(root).stamp()
         error = run(asked(root, carried, wheels=str(wheels)), FAKE_ENGINE_BROKEN="run").error
         assert error == "The engine was installed and fails on a small clip (no luck today): install again."
-        assert place.Place(root).stamp() == before and folders(root) == ["e1", "engine.json"] and place.Place(root).state(carried) == "whole"
+        assert (
+            place.Place(root).stamp() == before and folders(root) == ["e1", "engine.json"] and place.Place(root).state(carried) == "whole"
+        )
 
     @posix
     def test_killed_midway(self, carried, wheels, tmp_path):
@@ -187,7 +207,9 @@ class TestInTheWay:
     @staticmethod
     def refused(root: Path, carried: place.Wheel, wheels: Path) -> None:
         error = run(asked(root, carried, wheels=str(wheels))).error
-        assert error.startswith(f"The folder {root} cannot be written (") and error.endswith("choose another 'Engine Folder' in the add-on's preferences.")
+        assert error.startswith(f"The folder {root} cannot be written (") and error.endswith(
+            "choose another 'Engine Folder' in the add-on's preferences."
+        )
 
     def test_an_interpreter_that_is_gone(self, carried, wheels, tmp_path):
         error = run(asked(tmp_path / "root", carried, wheels=str(wheels), python=str(tmp_path / "none"))).error
@@ -232,7 +254,19 @@ def test_the_real_engine_from_a_folder_of_wheels(tmp_path_factory):
     (folder / "build").mkdir()
     made = build_addon.build_wheel(folder / "build")
     constraints = ["--constraint", str(Path(__file__).resolve().parents[2] / "constraints.txt")]
-    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(folder / "wheels"), *constraints, str(made)]
+    fetch = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        "--dest",
+        str(folder / "wheels"),
+        *constraints,
+        str(made),
+    ]
     if subprocess.run(fetch, check=False, capture_output=True).returncode:
         pytest.skip("the engine's packages cannot be downloaded here")
     (folder / "wheels" / made.name).unlink()

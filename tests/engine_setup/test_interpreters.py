@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from setup_kit import installation, variables
+from setup_kit import installation, interpreters, variables
 
-from engine_setup import interpreters
-from engine_setup.errors import SetupError
-
+SetupError = installation.SetupError
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes interpreters out of shell scripts")
 NONE = variables(PATH="/nowhere", HOME="/nowhere")
 
