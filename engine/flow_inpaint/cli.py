@@ -419,6 +419,7 @@ def _description() -> list[str]:
     for name, preset in effect.presets().items():
         values = ", ".join(f"{key} = {_said(value)}" for key, value in preset["values"].items())
         lines.append(f"  {name:<16} {preset['hint']}" + (f" ({values})" if values else ""))
+    lines += ["", "Passes"] + [f"  {name:<16} {declared['hint']}" for name, declared in effect.passes().items()]
     lines += ["", "Formats"]
     return lines + [f"  {name:<16} {declared['label']}: {declared['hint']}" for name, declared in effect.formats().items()]
 
