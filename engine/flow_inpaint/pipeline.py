@@ -148,8 +148,14 @@ def _coverage(job: Job, source: Source, matte: Matte, survey: _Survey, wanted: t
         counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
         stretches.append((coverage.read_samples(source, matte, stretch.frames, survey.region, clock.check), counted))
     with _one_thread_each(), _pool() as pool:
-        each = partial(_in_order, pool)
-        found = coverage.forecast(stretches, reach, frames, ESTIMATORS["dis"].make(None), each, cuts=bool(job.params["cuts"]))
+
+        def each(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+            for made in _in_order(pool, work, tasks):
+                clock.check()
+                yield made
+
+        estimator = ESTIMATORS["dis"].make(Machine("cpu"))
+        found = coverage.forecast(stretches, reach, frames, estimator, each, clock.check, cuts=bool(job.params["cuts"]))
     if job.coverage is None or found.coverage.worst is None:
         return found.coverage
 

@@ -1,6 +1,8 @@
 """Passes of whole jobs: small scenes whose truth is known."""
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +212,35 @@ def test_a_result_that_cannot_be_moved_takes_its_passes_along(tmp_path: Path, mo
     with pytest.raises(Failed, match="^no room$"):
         pipeline.run(job(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mask", "source"]
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from flow_inpaint import pipeline
+from flow_inpaint.job import Job
+pipeline._workers = lambda: 2
+count = int(sys.argv[2])
+job = {"source": {"path": "source", "indices": [k % 8 for k in range(count)]}, "mask": {"rectangle": [60, 40, 60, 60]},
+       "output": {"path": f"out{count}", "format": "png", "passes": {"path": f"passes{count}"}},
+       "references": [{"frame": 1, "path": "source/0001.png"}],
+       "params": {"reach": 2, "fill": "telea", "refinement": 0, "flow_size": "half"}}
+pipeline.run(Job.from_document(job, Path(sys.argv[1])))
+print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system as Linux does")
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    """The passes of 96 more frames are more than 300 MiB before they are encoded."""
+    for k in range(8):
+        save(tmp_path / f"source/{k:04d}.png", view(320, 240, k))
+
+    def peak(count: int) -> int:
+        done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path), str(count)], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert peak(128) < peak(32) + 16
 
 
 def refused(folder: Path, **passes: Any) -> str:

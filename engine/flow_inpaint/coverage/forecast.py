@@ -61,6 +61,7 @@ def forecast(
     references: Iterable[int],
     estimator: Estimator,
     each: Each,
+    tick: Callable[[], None],
     *,
     cuts: bool,
 ) -> Found:
@@ -69,6 +70,7 @@ def forecast(
     stretches   samples in order of frames, and the first and last frame that count
     references  frames whose reference the job has
     each        maps a function over numbers, in order
+    tick        is called many times a second
     cuts        whether to look for cuts
     """
     tally = _Tally()
@@ -76,7 +78,7 @@ def forecast(
         steps = list(each(lambda k, samples=samples: _step(samples[k], samples[k + 1], estimator), range(len(samples) - 1)))
         begins = [0, *(_cuts(samples) if cuts else []), len(samples)]
         for begin, end in itertools.pairwise(begins):
-            tally.add(_Shot(samples[begin:end], steps[begin : end - 1], reach), counted, references)
+            tally.add(_Shot(samples[begin:end], steps[begin : end - 1], reach), counted, references, tick)
         tally.looked += len(samples)
     return tally.found()
 
@@ -146,13 +148,14 @@ class _Tally:
     #: How many unseen pixels of all samples a frame would show, if its hole were painted.
     shows: dict[int, float] = field(default_factory=dict)
 
-    def add(self, shot: _Shot, counted: tuple[int, int], references: Iterable[int]) -> None:
+    def add(self, shot: _Shot, counted: tuple[int, int], references: Iterable[int], tick: Callable[[], None]) -> None:
         chance = np.random.default_rng(0)
         frames = [sample.frame for sample in shot.samples]
         given = np.array([frame in set(references) for frame in frames])
         before = np.concatenate([[0], np.cumsum(given)])
         shows = np.zeros(len(frames) + 1)
         for k, sample in enumerate(shot.samples):
+            tick()
             size = int(sample.hole.sum())
             if not counted[0] <= sample.frame <= counted[1] or not size:
                 continue
