@@ -119,6 +119,7 @@ def _estimated(a: View, b: View, settings: MotionSettings) -> tuple[np.ndarray, 
         estimator=settings.estimator,
         complete=settings.complete,
         refinement=settings.refinement,
+        short_sighted=settings.estimator.short_sighted,
         shown=None if a.colour is None or b.colour is None else (a.colour, b.colour),
     )
 

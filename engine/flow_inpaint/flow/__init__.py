@@ -11,10 +11,12 @@ from ..machine import Machine, Method
 class Estimator(Protocol):
     """Flow from one picture to another. Safe to call from several threads at once.
 
-    colour  whether it looks at RGB pictures (H, W, 3), or else at grey ones (H, W); uint8 both
+    colour         whether it looks at RGB pictures (H, W, 3), or else at grey ones (H, W); uint8 both
+    short_sighted  whether it measures small motion better than large, so that the camera's is worth taking out
     """
 
     colour: bool
+    short_sighted: bool
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """(2, H, W) float32 in pixels: a(p) looks like b(p + flow(p))."""

@@ -13,6 +13,7 @@ class DIS:
     """Flow from one grey picture to another. Safe to call from several threads at once."""
 
     colour = False
+    short_sighted = True
 
     def __init__(self) -> None:
         # An OpenCV flow object keeps its buffers between calls, so each thread has one of its own.

@@ -2,7 +2,8 @@
 
 An ordinary estimator has to be given a picture without a hole, and whatever the hole is painted with
 spoils its answer far beyond the edge. So its answer in a band around the hole is dropped, continued from
-outside, and then matched again here with a cost that leaves the hidden pixels of both frames out.
+outside, and then matched again here with a cost that leaves the hidden pixels of both frames out. Where the
+estimator was asked more than once, the same cost says which answer fits best at each place.
 """
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 
 from ..poisson import bounding_box
-from . import Estimator
+from .camera import beside_camera, camera_motion, flow_of
 
 Completion = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -22,6 +23,13 @@ NEAR = 16
 #: Radius of the matching window, in pixels, and the share of it that has to be visible in both frames.
 WINDOW = 10
 SUPPORT = 0.3
+#: The same for choosing between answers: what differs by less than the noise, in squared grey levels, is equally good.
+_CHOICE = 10
+_NOISE = 4.0
+_TELLING = 0.15
+#: How much better than the answer beside the camera's motion the first answer and that motion itself have to be.
+_FIRST = 1.15
+_CAMERA = 1.1
 _LARGEST_STEP = 1.0
 _STIFFNESS = 0.4
 
@@ -32,10 +40,11 @@ def estimate_pair(
     hole_a: np.ndarray,
     hole_b: np.ndarray,
     *,
-    estimator: Estimator,
+    estimator: Callable[[np.ndarray, np.ndarray], np.ndarray],
     complete: Completion,
     refinement: int,
     shown: tuple[np.ndarray, np.ndarray] | None = None,
+    short_sighted: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Completed flows a -> b and b -> a, each (2, H, W) float32 in pixels.
 
@@ -45,15 +54,42 @@ def estimate_pair(
     complete        fills the unknown part of a flow from the rest
     refinement      matching steps at full size; 0 trusts the continuation as it is
     shown           what the estimator gets to see instead of a and b: the same pictures in colour, (H, W, 3) uint8
+    short_sighted   ask the estimator again, with the camera's motion taken out; see `camera`
     """
-    one, other = shown or (a, b)
-    forward = continued(estimator(one, other), a, b, hole_a, hole_b, complete=complete, refinement=refinement)
-    backward = continued(estimator(other, one), b, a, hole_b, hole_a, complete=complete, refinement=refinement)
-    return forward, backward
+    pictures = shown or (a, b)
+    how = {"estimator": estimator, "complete": complete, "refinement": refinement, "short_sighted": short_sighted}
+    return _one_way(a, b, hole_a, hole_b, pictures, **how), _one_way(b, a, hole_b, hole_a, pictures[::-1], **how)
 
 
-def continued(
+def _one_way(
+    a: np.ndarray,
+    b: np.ndarray,
+    hole_a: np.ndarray,
+    hole_b: np.ndarray,
+    pictures: tuple[np.ndarray, np.ndarray],
+    *,
+    estimator: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    complete: Completion,
+    refinement: int,
+    short_sighted: bool,
+) -> np.ndarray:
+    flow = estimator(*pictures)
+    if not (hole_a.any() or hole_b.any()):
+        return flow
+    # Where b's hole lies, a's pixels have nothing to be matched with: that part of the flow is as doubtful.
+    band = grown(hole_a | hole_b, BAND)
+    flow = complete(flow, band)
+    others: list[tuple[np.ndarray, float]] = []
+    camera = camera_motion(flow, ~band) if short_sighted and refinement else None
+    if camera is not None:
+        again = complete(beside_camera(camera, *pictures, hole_a, hole_b, estimator), band)
+        flow, others = again, [(flow, _FIRST), (flow_of(camera, hole_a.shape), _CAMERA)]
+    return _matched(flow, others, a, b, hole_a, hole_b, complete=complete, refinement=refinement)
+
+
+def _matched(
     flow: np.ndarray,
+    others: list[tuple[np.ndarray, float]],
     a: np.ndarray,
     b: np.ndarray,
     hole_a: np.ndarray,
@@ -62,21 +98,50 @@ def continued(
     complete: Completion,
     refinement: int,
 ) -> np.ndarray:
-    """An estimated flow from `a` to `b` without what the holes have done to it; see `estimate_pair`."""
-    if not (hole_a.any() or hole_b.any()):
-        return flow
-    # Where b's hole lies, a's pixels have nothing to be matched with: that part of the flow is as doubtful.
-    flow = complete(flow, grown(hole_a | hole_b, BAND))
+    """A continued flow, or near the holes at each place the best of it and `others`, matched again there and completed."""
     if refinement == 0:
         return flow
     near = grown(hole_a | hole_b, NEAR)
     box = box_of(near, WINDOW + 4)
-    part, support = _coarse_to_fine(a[box], b[box], hole_a[box], hole_b[box], flow[(slice(None), *box)], refinement)
-    part = np.where(near[box], part, flow[(slice(None), *box)])
-    flow[(slice(None), *box)] = part
+    inside = (slice(None), *box)
+    parts = a[box], b[box], hole_a[box], hole_b[box]
+    start = _best(flow[inside], [(other[inside], handicap) for other, handicap in others], *parts)
+    part, support = _coarse_to_fine(*parts, start, refinement)
+    flow[inside] = np.where(near[box], part, start)
     weak = np.zeros_like(hole_a)
     weak[box] = near[box] & (support < SUPPORT)
     return complete(flow, weak)
+
+
+def _best(
+    flow: np.ndarray, others: list[tuple[np.ndarray, float]], a: np.ndarray, b: np.ndarray, hole_a: np.ndarray, hole_b: np.ndarray
+) -> np.ndarray:
+    """At each pixel the flow under which its visible surroundings look most alike: `flow`, or another if that is better even
+    when its unlikeness is multiplied by its handicap. Where a pixel is hidden under `flow`, nothing speaks against that."""
+    if not others:
+        return flow
+    least = _unlikeness(flow, a, b, hole_a, hole_b)
+    told = np.isfinite(least)
+    for other, handicap in others:
+        unlike = _unlikeness(other, a, b, hole_a, hole_b) * handicap
+        better = told & (unlike < least)
+        flow, least = np.where(better, other, flow), np.where(better, unlike, least)
+    return flow
+
+
+def _unlikeness(flow: np.ndarray, a: np.ndarray, b: np.ndarray, hole_a: np.ndarray, hole_b: np.ndarray) -> np.ndarray:
+    """The variance (H, W) of the difference between both pictures around each pixel, its mean being exposure; infinite where
+    too little of it is visible."""
+    h, w = a.shape
+    x, y = np.arange(w, dtype=np.float32)[None] + flow[0], np.arange(h, dtype=np.float32)[:, None] + flow[1]
+    there = cv2.remap(b.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap((~hole_b).astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    weight = ((seen > 0.999) & ~hole_a).astype(np.float32)
+    difference = (there - a) * weight
+    support, mean, square = (_window(c, _CHOICE) for c in (weight, difference, difference * difference))
+    share = 1 / np.maximum(support, 1e-4)
+    variance = np.maximum(square * share - (mean * share) ** 2, 0) + _NOISE
+    return np.where(support > _TELLING, variance, np.inf)
 
 
 def grown(mask: np.ndarray, radius: int) -> np.ndarray:
@@ -147,7 +212,7 @@ def match(
     return flow, support
 
 
-def _window(image: np.ndarray) -> np.ndarray:
+def _window(image: np.ndarray, radius: int = WINDOW) -> np.ndarray:
     # Two box filters make a soft-edged window for the price of a few additions a pixel.
-    size = (WINDOW + 1, WINDOW + 1)
+    size = (radius + 1, radius + 1)
     return cv2.blur(cv2.blur(image, size), size)

@@ -26,6 +26,7 @@ class NetworkFlow:
     """
 
     colour = True
+    short_sighted = False
 
     def __init__(self, network: FlowNet2, device: str, say: Callable[[str, str], None]):
         self._device = torch.device(device)
