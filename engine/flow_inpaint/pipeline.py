@@ -117,8 +117,9 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     with open_source(job.source) as source, _matte(job, source.info) as matte:
         first, last = frame_range(job, source.info)
         references = open_references(job.references, source.info)
-        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock, references, _CHECKED_MATTES)
-        foreseen = _coverage(job, source, matte, survey, (first, last), clock) if survey.region else None
+        holes = coverage.RememberedMatte(matte)
+        survey = _survey(holes, source.info, (first, last), int(params["reach"]), clock, references, _CHECKED_MATTES)
+        foreseen = _coverage(job, source, holes, survey, (first, last), clock) if survey.region else None
     count = last - first + 1
     hole = survey.pixels / count
     notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
@@ -140,7 +141,7 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     )
 
 
-def _coverage(job: Job, source: Source, matte: Matte, survey: _Survey, wanted: tuple[int, int], clock: _Clock) -> coverage.Coverage:
+def _coverage(job: Job, source: Source, matte: coverage.RememberedMatte, survey: _Survey, wanted: tuple[int, int], clock: _Clock) -> coverage.Coverage:
     """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
     reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
     stretches = []
@@ -199,7 +200,13 @@ class _Survey:
 
 
 def _survey(
-    matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock, references: Iterable[int] = (), most: int | None = None
+    matte: Matte | coverage.RememberedMatte,
+    info: ClipInfo,
+    wanted: tuple[int, int],
+    reach: int,
+    clock: _Clock,
+    references: Iterable[int] = (),
+    most: int | None = None,
 ) -> _Survey:
     """`most`: how many mattes are read at most, evenly spaced; the others are taken to be as these are."""
     needed = _context(*wanted, reach, info.count)
