@@ -141,7 +141,9 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     )
 
 
-def _coverage(job: Job, source: Source, matte: coverage.RememberedMatte, survey: _Survey, wanted: tuple[int, int], clock: _Clock) -> coverage.Coverage:
+def _coverage(
+    job: Job, source: Source, matte: coverage.RememberedMatte, survey: _Survey, wanted: tuple[int, int], clock: _Clock
+) -> coverage.Coverage:
     """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
     reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
     stretches = []

@@ -187,7 +187,7 @@ def test_the_command_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str],
     assert cli.main(["check", "source", "mask", "out", "--coverage", "cover.png"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "Of what is masked other frames show about 0%; 100.0% is seen nowhere and will be invented." in lines
-    assert any(line.startswith("Best to paint as a reference: frame ") and line.endswith("would show 100% of the unseen.") for line in lines)
+    assert any(line.startswith("Best to paint as a reference: frame ") and line.endswith(" 100% of the unseen.") for line in lines)
     assert f"Look at: {tmp_path / 'cover.png'}" in lines
     assert cli.main(["check", "source", "mask", "out", "--reference", "1=source/0001.png", "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])["coverage"]

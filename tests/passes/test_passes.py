@@ -39,7 +39,7 @@ def scene(folder: Path, pan: np.ndarray = PAN, step: float = 5.0, radius: float 
 
 def job(folder: Path, output: dict[str, Any] | None = None, passes: dict[str, Any] | None = None, **more: Any) -> Job:
     wanted = {"path": "out", "format": "png", "passes": {"path": "passes", **(passes or {})}} | (output or {})
-    return Job.from_document({"source": {"path": "source"}, "mask": {"path": "mask"}, "output": wanted, **more}, folder)
+    return Job.from_document({"source": {"path": "source"}, "mask": {"path": "mask"}, "output": wanted} | more, folder)
 
 
 def read(folder: Path, name: str, frame: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -185,8 +185,7 @@ def test_nothing_masked_gives_empty_passes(tmp_path: Path) -> None:
     for k in range(2):
         save(tmp_path / f"source/{k}.png", view(WIDTH, HEIGHT, k))
     save(tmp_path / "mask.png", np.zeros((HEIGHT, WIDTH), np.uint8))
-    document = {"source": {"path": "source"}, "mask": {"path": "mask.png"}, "output": {"path": "out", "format": "png", "passes": {"path": "passes"}}}
-    assert pipeline.run(Job.from_document(document, tmp_path)).identity
+    assert pipeline.run(job(tmp_path, mask={"path": "mask.png"})).identity
     for name in NAMES:
         rgb, alpha = read(tmp_path, name, 1)
         assert (rgb == (255 if name == "confidence" else 0)).all() and (alpha is None or not alpha.any())
@@ -264,9 +263,8 @@ def test_a_mask_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "mask").rename(tmp_path / "unseen")
     for path in (tmp_path / "unseen").iterdir():
         path.rename(path.with_name(f"0{path.name}"))
-    document = {"source": {"path": "source"}, "mask": {"path": "unseen"}, "output": {"path": "out", "format": "png", "passes": {"path": "."}}}
-    with pytest.raises(BadClip, match="^The output .*unseen.00000.png is a mask of this job: choose another name, it is never written over.$"):
-        pipeline.run(Job.from_document(document, tmp_path))
+    with pytest.raises(BadClip, match="^The output .*unseen.00000.png is a mask of this job: choose another name, it is never"):
+        pipeline.run(job(tmp_path, passes={"path": "."}, mask={"path": "unseen"}))
 
 
 def test_too_large_for_16_bits(tmp_path: Path) -> None:
