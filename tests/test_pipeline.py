@@ -345,7 +345,7 @@ def test_an_estimator_that_fails_leaves_nothing(tmp_path: Path, work_place: Path
             raise ArithmeticError("no flow")
         return np.zeros((2, *a.shape), np.float32)
 
-    fails.colour = False
+    fails.colour = fails.short_sighted = False
     monkeypatch.setitem(pipeline.ESTIMATORS, "dis", Method(lambda machine: fails))
     threads = cv2.getNumThreads()
     cv2.setNumThreads(3)
