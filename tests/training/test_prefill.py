@@ -8,7 +8,7 @@ import torch
 from flow_inpaint.completion.dfc_input import initial_frame, solve_exactly
 from flow_inpaint.completion.dfc_input import resize_flow as resize_flow_numpy
 from flow_inpaint.poisson import interpolate
-from flow_inpaint.training import keyed
+from flow_inpaint.training import chance
 from flow_inpaint.training.prefill import fill, prefilled, resize_flow, resize_hole
 
 SIZES = [(60, 83), (64, 96), (33, 40)]
@@ -74,12 +74,12 @@ def test_resized_flow_is_that_of_opencv_and_has_a_gradient():
 
 def test_chance_belongs_to_the_key():
     keys = torch.arange(4000)
-    drawn = keyed.uniform(keys, "this", (3,))
-    assert torch.equal(drawn[100:103], keyed.uniform(keys[100:103], "this", (3,)))
-    assert not torch.equal(drawn, keyed.uniform(keys, "that", (3,)))
+    drawn = chance.uniform(keys, "this", (3,))
+    assert torch.equal(drawn[100:103], chance.uniform(keys[100:103], "this", (3,)))
+    assert not torch.equal(drawn, chance.uniform(keys, "that", (3,)))
     assert abs(drawn.mean() - 0.5) < 0.01 and abs(drawn.std() - 12**-0.5) < 0.01 and 0 <= drawn.min() and drawn.max() < 1
     assert np.abs(np.corrcoef(drawn.T.numpy()) - np.eye(3)).max() < 0.05
-    field = keyed.normal(keys[:4], "field", (50, 50))
+    field = chance.normal(keys[:4], "field", (50, 50))
     assert abs(field.mean()) < 0.05 and abs(field.std() - 1) < 0.05
-    assert set(keyed.below(keys, "which", 5).tolist()) == {0, 1, 2, 3, 4}
-    assert keyed.seed_of(1, "a") != keyed.seed_of(1, "b") and 0 <= keyed.seed_of("x") < 2**63
+    assert set(chance.below(keys, "which", 5).tolist()) == {0, 1, 2, 3, 4}
+    assert chance.seed_of(1, "a") != chance.seed_of(1, "b") and 0 <= chance.seed_of("x") < 2**63

@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from flow_inpaint.training import scene_motion, scene_shapes, scene_textures, scenes
-from flow_inpaint.training.chance import Draws, as_unit, fractal, scramble
+from flow_inpaint.training.chance import Draws
+from flow_inpaint.training.noise import as_unit, fractal, scramble
 from flow_inpaint.training.scenes import Clips, SceneSettings, TextureBank, generate
 from torch import Tensor
 

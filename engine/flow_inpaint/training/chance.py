@@ -1,12 +1,59 @@
-"""Random numbers that belong to one sample, however many are made at once, and noise that any device makes alike."""
+"""Chance that belongs to a sample: the same numbers on any device, in any batch, on any process, however many are made at once.
+
+Two ways to it: numbers by a sample's key and a word, on the key's own device (`uniform` and its kin); and `Draws`, a long row of
+numbers handed out in a fixed order, on the CPU.
+"""
 from __future__ import annotations
 
+import hashlib
 import math
 
 import torch
 from torch import Tensor
 
 _MASK = (1 << 64) - 1
+#: Constants of SplitMix64 (Steele, Lea, Flood 2014), as signed numbers.
+_GOLDEN, _FIRST, _SECOND = (number - (1 << 64) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def seed_of(*words: object) -> int:
+    """A seed of 63 bits for anything that has a name, the same on every machine."""
+    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def uniform(keys: Tensor, salt: str, shape: tuple[int, ...] = ()) -> Tensor:
+    """(N,) int64 keys -> (N, *shape) float32 in 0..1, the end excluded. Another salt gives independent numbers."""
+    count = math.prod(shape)
+    place = torch.arange(1, count + 1, device=keys.device)
+    state = _mixed(keys ^ seed_of(salt))[:, None] + place * _GOLDEN
+    # 24 bits are what float32 holds.
+    return (_shifted(_mixed(state), 40).float() / (1 << 24)).reshape(len(keys), *shape)
+
+
+def normal(keys: Tensor, salt: str, shape: tuple[int, ...] = ()) -> Tensor:
+    """The same with mean 0 and deviation 1."""
+    length = torch.sqrt(-2 * torch.log(1 - uniform(keys, f"{salt}/length", shape)))
+    return length * torch.cos(2 * math.pi * uniform(keys, f"{salt}/angle", shape))
+
+
+def below(keys: Tensor, salt: str, end: int) -> Tensor:
+    """(N,) integers in 0..end-1."""
+    return (uniform(keys, salt) * end).long().clamp(max=end - 1)
+
+
+def _mixed(x: Tensor) -> Tensor:
+    x = (x ^ _shifted(x, 30)) * _FIRST
+    x = (x ^ _shifted(x, 27)) * _SECOND
+    return x ^ _shifted(x, 31)
+
+
+def _shifted(x: Tensor, bits: int) -> Tensor:
+    """Shifted to the right as an unsigned number."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+# --- numbers in a row ---
 
 
 def sample_seed(seed: int, sample: int) -> int:
@@ -76,57 +123,3 @@ class Draws:
     def seeds(self, *shape: int) -> Tensor:
         """For `scramble`, int32."""
         return (self.unit(*shape) * 2**31).int()
-
-
-def scramble(x: Tensor) -> Tensor:
-    """int32 -> int32 of which every bit looks random."""
-    x = x ^ ((x >> 16) & 0xFFFF)
-    x = x * 0x7FEB352D
-    x = x ^ ((x >> 15) & 0x1FFFF)
-    x = x * (0x846CA68B - (1 << 32))
-    return x ^ ((x >> 16) & 0xFFFF)
-
-
-def scramble_cells(column: Tensor, row: Tensor, seed: Tensor) -> Tensor:
-    """int32 for every cell of a grid."""
-    return scramble(scramble(column * 73856093 ^ seed) ^ row * 19349663)
-
-
-def as_unit(x: Tensor) -> Tensor:
-    """What `scramble` gave, as float32 in 0..1."""
-    return (x & 0xFFFFFF).float() * (1 / (1 << 24))
-
-
-def again(x: Tensor) -> Tensor:
-    """Another number for each of the same things."""
-    return scramble(x + 0x3C6EF372)
-
-
-def fractal(seeds: Tensor, slope: Tensor, smooth: Tensor, stretch: Tensor, angle: Tensor, size: tuple[int, int]) -> Tensor:
-    """Noise whose amplitude falls with frequency as in photographs (about 1/f): (M, 2, h, w), two fields of deviation 1.
-
-    seeds    (M,) int32
-    slope    (M,) 1 = photograph; larger is smoother
-    smooth   (M,) deviation in pixels of a Gaussian blur
-    stretch  (M,) how much longer than wide the grain is, along `angle` (M,)
-
-    It repeats without a seam.
-    """
-    h, w = size
-    device = seeds.device
-    fy = torch.fft.fftfreq(h, device=device)[:, None]
-    fx = torch.fft.fftfreq(w, device=device)
-    slope, smooth, stretch, angle = (x.float()[:, None, None] for x in (slope, smooth, stretch, angle))
-    along = fx * angle.cos() + fy * angle.sin()
-    across = fy * angle.cos() - fx * angle.sin()
-    power = (along * stretch).square_().add_((across / stretch).square_())
-    # Nothing is larger than the picture: the lowest frequencies do not dwarf the rest.
-    power += (0.5 / max(h, w)) ** 2
-    squares = fx.square() + fy.square()
-    amplitude = power.log_().mul_(-slope / 2).sub_(squares * (2 * math.pi**2 * smooth.square())).exp_()
-    amplitude[:, 0, 0] = 0
-    amplitude *= (2.0**0.5 * h * w) / amplitude.square().sum((1, 2), keepdim=True).sqrt_()
-    numbers = torch.arange(h * w, dtype=torch.int32, device=device).view(h, w)
-    phase = as_unit(scramble(scramble(numbers) ^ seeds[:, None, None])) * (2 * math.pi)
-    fields = torch.fft.ifft2(torch.polar(amplitude, phase))
-    return torch.view_as_real(fields).permute(0, 3, 1, 2)

@@ -30,6 +30,7 @@ def add_arguments(train: argparse.ArgumentParser, export: argparse.ArgumentParse
     export.add_argument("--out", metavar="DIR", help="where to put the weights and their catalogue (default: RUN/export)")
     export.add_argument("--name", metavar="NAME", help="what to call the set")
     export.add_argument("--role", metavar="ROLE", action="append", default=[], help="only this one; may be repeated")
+    export.add_argument("--weights", metavar="WHICH", choices=("best", "last"), help="best or last (default: the best, if there are any)")
     export.add_argument("--notes", metavar="TEXT", default="", help="a remark for the catalogue")
 
 
@@ -39,7 +40,9 @@ def train(arguments: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     _needs_torch()
     from . import checkpoint, config
     from .tasks import kind
-    from .trainer import CHECKPOINT, Trainer, joined
+    from .processes import joined
+    from .state import CHECKPOINT
+    from .trainer import Trainer
 
     settings, make = kind(arguments.what).load()
     changes = list(arguments.changes)
@@ -70,7 +73,7 @@ def export(arguments: argparse.Namespace) -> int:
 
     run = Path(arguments.run)
     out = Path(arguments.out) if arguments.out else run / "export"
-    for path in write(run, out, name=arguments.name, roles=arguments.role, notes=arguments.notes):
+    for path in write(run, out, name=arguments.name, roles=arguments.role, which=arguments.weights, notes=arguments.notes):
         print(f"Wrote {path}: {path.stat().st_size} bytes.")
     return 0
 

@@ -1,4 +1,4 @@
-"""What a training run's TOML file says, checked; the tables are dataclasses, and their fields are the documentation.
+"""What a training run's TOML file says, checked. The tables are dataclasses, see `settings`.
 
     what = "dfc"                      # the task
     [run]                             # RunSettings
@@ -16,119 +16,19 @@ import difflib
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import BadParameter
+from .settings import Config, DataSettings, Phase, RunSettings, TrainSettings
+
+__all__ = ["Config", "DataSettings", "Phase", "RunSettings", "TrainSettings", "read", "shipped"]
 
 S = TypeVar("S")
 
 _SHIPPED = Path(__file__).parent / "configs"
 _SECTIONS = ("run", "data", "task", "train")
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """Of the whole run.
-
-    seconds             a budget for each start of the command; 0: none
-    save_every          seconds between checkpoints
-    log_every           steps between lines of the log
-    validate_every      steps between validations; 0: only at the end of each phase
-    validation_samples  how many samples are looked at
-    start               files or runs to take weights from at the very beginning
-    """
-
-    seed: int = 1
-    seconds: float = 0.0
-    save_every: float = 60.0
-    log_every: int = 20
-    validate_every: int = 500
-    validation_samples: int = 32
-    start: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Clips to learn from.
-
-    source     a name of `sources.SOURCES`, or MODULE:NAME
-    size       (height, width)
-    mattes     kinds of mattes, in turn: moving, rectangle, blob
-    one_matte  all samples of a step have the same matte
-    scene      more settings for scenes, see `scenes.SceneSettings`
-    """
-
-    source: str = "scenes"
-    size: tuple[int, int] = (128, 224)
-    frames: int = 13
-    mattes: tuple[str, ...] = ("moving", "rectangle")
-    one_matte: bool = False
-    scene: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """Of a phase.
-
-    steps         how long; and `seconds`, when not 0, ends it earlier (counted over all starts)
-    batch         samples a step, of all processes together
-    micro         samples at a time; 0: as many as there are; memory that runs out halves it
-    optimizer     "sgd" or "adamw"
-    rate          learning rate at its highest; a task may multiply it for some of the parameters
-    warmup        steps until then
-    decay         "steps": times `factor` at each of the `milestones`; "cosine": down to 0 at the end; "constant"
-    clip          the gradient's length at most; 0: any
-    ema           share of the averaged weights that stays at each step; 0: none are kept
-    precision     "float32", "bfloat16", "float16", or "auto": float16 on CUDA, else float32
-    """
-
-    steps: int = 1000
-    seconds: float = 0.0
-    batch: int = 16
-    micro: int = 0
-    optimizer: str = "adamw"
-    rate: float = 3e-4
-    momentum: float = 0.9
-    weight_decay: float = 4e-5
-    warmup: int = 0
-    decay: str = "steps"
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
-    clip: float = 0.0
-    ema: float = 0.0
-    precision: str = "auto"
-
-    def rate_at(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
-        warm = min((step + 1) / (self.warmup + 1), 1.0)
-        if self.decay == "cosine":
-            return self.rate * warm * 0.5 * (1 + math.cos(math.pi * min(step / max(self.steps, 1), 1.0)))
-        if self.decay == "steps":
-            return self.rate * warm * self.factor ** sum(step >= milestone for milestone in self.milestones)
-        return self.rate * warm
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A part of the run; `task` is an object of the task's own settings."""
-
-    name: str
-    train: TrainSettings
-    task: Any
-
-
-@dataclass(frozen=True)
-class Config:
-    what: str
-    run: RunSettings
-    data: DataSettings
-    phases: tuple[Phase, ...]
-
-    def document(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def read(name: str, what: str, settings: type, changes: Iterable[str] = ()) -> Config:
@@ -273,9 +173,12 @@ _CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "decay": ("steps", "cosine", "constant"),
     "precision": ("auto", "float32", "bfloat16", "float16"),
+    "flow": ("auto", "dis", "flownet2"),
 }
 _LEAST = {"steps": 1, "batch": 1, "rate": 0, "seconds": 0, "micro": 0, "clip": 0, "ema": 0, "momentum": 0, "weight_decay": 0, "warmup": 0}
 _LEAST |= {"save_every": 0, "log_every": 1, "validate_every": 0, "validation_samples": 1, "frames": 2, "seed": 0}
+_LEAST |= {"share": 0, "mirror": 0, "reverse": 0, "height": 0, "loaders": 0}
+_MOST = {"share": 1, "mirror": 1, "reverse": 1}
 
 
 def _checked(settings: S) -> S:
@@ -287,8 +190,26 @@ def _checked(settings: S) -> S:
             raise BadParameter(f"{where} cannot be '{value}': choose {', '.join(choices)}.")
         if f.name in _LEAST and value < _LEAST[f.name]:
             raise BadParameter(f"{where} cannot be {value}: it is at least {_LEAST[f.name]}.")
+        if f.name in _MOST and value > _MOST[f.name]:
+            raise BadParameter(f"{where} cannot be {value}: it is at most {_MOST[f.name]}.")
         if f.name in ("ema", "momentum") and value >= 1:
             raise BadParameter(f"{where} cannot be {value}: it is below 1.")
-    if isinstance(settings, DataSettings) and (min(settings.size) < 8 or not settings.mattes):
-        raise BadParameter("data.size and data.mattes: a clip has at least 8 pixels each way, and there is at least one kind of matte.")
+    if isinstance(settings, DataSettings):
+        _check_data(settings)
     return settings
+
+
+def _check_data(data: DataSettings) -> None:
+    if min(data.size) < 8 or not data.mattes:
+        raise BadParameter("data.size and data.mattes: a clip has at least 8 pixels each way, and there is at least one kind of matte.")
+    if "object" in data.mattes and not data.objects:
+        needed = "data.objects has to name a data set with annotations or a folder of mattes"
+        raise BadParameter(f"data.mattes has 'object', for which {needed}.")
+    for name, given, needed in (
+        ("objects", data.objects, "object" in data.mattes or "'object' in data.mattes"),
+        ("textures", data.textures, data.source != "clips" or "generated scenes: data.source = 'scenes' or 'mixed'"),
+        ("estimated", data.estimated, ":" not in data.source or "a source of ours"),
+        ("clips", data.clips, data.source != "scenes" or "data.source = 'clips' or 'mixed'"),
+    ):
+        if given and needed is not True:
+            raise BadParameter(f"data.{name} has no effect without {needed}.")

@@ -15,31 +15,40 @@ from ..errors import BadParameter, Failed
 from ..weights.importing import METADATA
 from . import checkpoint
 from .tasks import Part, Task, kind
-from .trainer import CHECKPOINT, weights_of
+from .state import CHECKPOINT, learnt
 
 LICENCE = "GPL-3.0-or-later"
 #: What a catalogue takes as a name, with room for the role behind it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-def export(run: Path, out: Path, *, name: str | None = None, roles: Sequence[str] = (), source: str = "", notes: str = "") -> list[Path]:
+def export(
+    run: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    roles: Sequence[str] = (),
+    which: str | None = None,
+    source: str = "",
+    notes: str = "",
+) -> list[Path]:
     """Writes what a run has learnt into a folder and returns the files, the catalogue last. Raises `BadParameter`.
 
     name   of the sets; by default the role with its width
     roles  only these; by default all that the run's phases have trained
+    which  weights, see `state.learnt`: those of the "best" validation or the "last"; by default the best if there are any
     """
     if name is not None and not _NAME.fullmatch(name):
         raise BadParameter(f"--name cannot be '{name}': it is of small letters, digits, '.', '_' and '-'.")
     if not checkpoint.exists(run / CHECKPOINT):
         raise BadParameter(f"{run} holds no run: give the folder that flow-inpaint train has written (its --out).")
-    facts = checkpoint.facts(run / CHECKPOINT)
+    tensors, facts = learnt(run, which)
     config, progress = facts["config"], facts["progress"]
     settings, make = kind(config["what"]).load()
     done = config["phases"][: progress["phase"] + (progress["step"] > 0)]
     if not done:
         raise BadParameter(f"The run in {run} has not taken a step yet.")
     task = make(settings(**done[-1]["task"]))
-    tensors = weights_of(run)
     parts = task.catalogued()
     if roles:
         parts = [part for part in parts if part.role in roles]
@@ -65,7 +74,9 @@ def export(run: Path, out: Path, *, name: str | None = None, roles: Sequence[str
             "licence": LICENCE,
             "source": source or "trained for Flow Inpaint",
             "training": _recipe(config, progress, facts),
-            "quality": [{"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()],
+            "quality": [
+                {"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()
+            ],
             "notes": notes,
         }
         header = {"role": part.role, "architecture": part.architecture, "width": f"{part.width:g}"}
@@ -92,12 +103,15 @@ def _learnt(part: Part, tasks: Sequence[Task]) -> bool:
 def _recipe(config: dict[str, Any], progress: dict[str, Any], facts: dict[str, Any]) -> str:
     phases = ", ".join(phase["name"] for phase in config["phases"][: progress["phase"] + 1])
     spent = f"{progress['total']} steps, {progress['samples']} samples, {progress['seconds']:.0f} s on {facts['device']}"
-    return f"flow-inpaint train {config['what']} (phases {phases}; seed {config['run']['seed']}): {spent}"
+    return f"flow-inpaint train {config['what']} (phases {phases}; seed {config['run']['seed']}; data {config['data']['source']}): {spent}"
 
 
 def _data(config: dict[str, Any]) -> str:
-    height, width = config["data"]["size"]
-    return f"validation clips from {config['data']['source']}, {width}x{height}"
+    data = config["data"]
+    height, width = data["size"]
+    # Names, because paths are nobody's business.
+    sets = ", ".join(Path(folder).resolve().name for folder in data.get("clips", ()))
+    return f"validation clips from {data['source']}{f' ({sets})' if sets else ''}, {width}x{height}"
 
 
 def _table(table: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from .scene_motion import path
 _WAVES = 6
 _SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
 #: A sequence's object that covers less of the picture hides nothing.
-_LEAST_SHARE = 0.003
+LEAST_SHARE = 0.003
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class MatteBank:
         for folder in sorted({f.parent for f in Path(path).rglob("*") if f.suffix.lower() in _SUFFIXES}):
             files = sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES)
             mattes = [_read(f, size) for f in files[: limit - starts[-1]]]
-            if mattes and all(m is not None for m in mattes) and np.mean(mattes) > _LEAST_SHARE:
+            if mattes and all(m is not None for m in mattes) and np.mean(mattes) > LEAST_SHARE:
                 parts.append(np.stack(mattes))
                 starts.append(starts[-1] + len(mattes))
         if not parts:

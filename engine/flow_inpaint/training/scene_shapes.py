@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .chance import Draws, fractal
+from .chance import Draws
+from .noise import fractal
 
 #: Numbers drawn for each layer's outline.
 DRAWS = 224

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .chance import Draws, again, as_unit, fractal, scramble_cells
+from .chance import Draws
+from .noise import again, as_unit, fractal, scramble_cells
 
 #: Numbers drawn for each texture.
 DRAWS = 64

@@ -38,10 +38,14 @@ class Task(Protocol):
 
     parts    names of what `loss` tells beside the loss
     metrics  names of what `conclude` gives
+    uses     what it needs of a batch: `sources.FRAMES`, `MOTION`, and `EXACT` if footage will not do
+    best     the metric whose lowest value says which weights are best; None where no number does
     """
 
     parts: tuple[str, ...]
     metrics: tuple[str, ...]
+    uses: tuple[str, ...]
+    best: str | None
 
     def build(self) -> nn.Module:
         """The whole model, initialised by torch's random numbers."""

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ...errors import BadParameter
 from ...fill.deepfill import DeepFill
 from ..prefill import fill
-from ..sources import Batch
+from ..sources import FRAMES, Batch
 from . import Group, Part, Sums, pictures, span
 
 #: The discount goes no deeper into a hole than this, in pixels.
@@ -98,6 +98,7 @@ class Critic(nn.Module):
 
 class DeepFillTask:
     parts = ("hole", "known", "adversarial", "critic_loss")
+    uses = (FRAMES,)
     metrics = ("l1_hole", "l1_smooth", "ratio", "psnr_hole")
 
     def __init__(self, settings: DeepFillSettings):
@@ -110,6 +111,8 @@ class DeepFillTask:
         if settings.adversarial and not settings.critics:
             raise BadParameter("task.adversarial has no effect without critics: set task.critics to true as well.")
         self._plain = not settings.frames and settings.stacked == 1
+        # What the critics want looks better and is farther from the truth.
+        self.best = None if settings.adversarial else "l1_hole"
 
     def build(self) -> nn.Module:
         model = nn.ModuleDict({"inpainter": Inpainter(self.settings)})

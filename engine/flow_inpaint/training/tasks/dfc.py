@@ -17,9 +17,9 @@ from torch.utils.checkpoint import checkpoint
 from ...completion.dfc_input import CENTRE, WINDOW
 from ...completion.dfc_net import BACKBONES, DFCNet, DFCStage
 from ...errors import BadParameter
-from .. import keyed
+from .. import chance
 from ..prefill import bilinear, fill, prefilled, resize_flow, resize_hole
-from ..sources import Batch
+from ..sources import MOTION, Batch
 from . import Group, Part, Sums, choice, pictures, span
 from ..losses import hard_regions, length, masked_l1, mined_l1, totals
 
@@ -37,7 +37,8 @@ class DFCSettings:
     width          of its channels, 1 is the paper's
     mining_weight  lambda of eq. 2; 0: no mining
     mining_share   of the hole's pixels that are mined
-    noise          errors in the known flow near holes, as a share of what an estimator makes; 0: none
+    noise          errors in the known flow near holes, as a share of what an estimator makes; 0: none. With data.estimated they
+                   are an estimator's own, and this has no effect
     ends           share of samples that lie near the end of a shot, where windows repeat it
     head_rate      the head learns so many times faster
     warm           a third stage begins with the second one's weights
@@ -81,6 +82,8 @@ class DFCTask:
     metrics = (
         "epe", "epe_smooth", "ratio", "epe_hard", "epe_smooth_hard", "ratio_hard", "epe_easy", "epe_smooth_easy", "ratio_easy",
     )  # fmt: skip
+    uses = (MOTION,)
+    best = "ratio"
 
     def __init__(self, settings: DFCSettings):
         self.settings = settings
@@ -163,17 +166,24 @@ class DFCTask:
         count = batch["forward"].shape[1]
         if count < WINDOW:
             raise BadParameter(f"data.frames cannot be {count + 1}: a window of {WINDOW} flows takes {WINDOW + 1} frames at least.")
-        forward, backward = batch["forward"].float(), batch["backward"].float()
         # The first backward flow: at the beginning of a shot there is none, in its middle it is about as the next one.
-        begins = (keyed.uniform(keys, "begins") < self.settings.ends)[:, None, None, None]
-        before = torch.where(begins, torch.zeros_like(backward[:, 0]), backward[:, 0])
+        begins = (chance.uniform(keys, "begins") < self.settings.ends)[:, None, None, None]
+
+        def flows(prefix: str) -> dict[str, Tensor]:
+            forward, backward = batch[f"{prefix}forward"].float(), batch[f"{prefix}backward"].float()
+            before = torch.where(begins, torch.zeros_like(backward[:, 0]), backward[:, 0])
+            return {"forward": forward, "backward": torch.cat([before[:, None], backward], 1)}
+
         first = torch.where(begins[:, 0], holes[:, 0], holes[:, 1])
-        truth = {"forward": forward, "backward": torch.cat([before[:, None], backward], 1)}
+        truth = flows("")
         where = {"forward": holes[:, :-1], "backward": torch.cat([first[:, None], holes[:, 1:]], 1)}
-        near_end = keyed.uniform(keys, "ends") < self.settings.ends
-        anywhere = 1 + keyed.below(keys, "centre", count)
+        near_end = chance.uniform(keys, "ends") < self.settings.ends
+        anywhere = 1 + chance.below(keys, "centre", count)
         centre = torch.where(near_end, anywhere, torch.full_like(anywhere, count // 2))
-        given = {name: self._estimated(flow, where[name], keys, name) for name, flow in truth.items()}
+        if "estimated_forward" in batch:
+            given = flows("estimated_")
+        else:
+            given = {name: self._estimated(flow, where[name], keys, name) for name, flow in truth.items()}
         return Shot(truth, given, where, centre)
 
     def _estimated(self, flow: Tensor, hole: Tensor, keys: Tensor, name: str) -> Tensor:
@@ -182,12 +192,12 @@ class DFCTask:
             return flow
         n, numbers, _, h, w = flow.shape
         # A share of the samples is exact, so that the network learns to trust what it sees.
-        strength = self.settings.noise * keyed.uniform(keys, f"{name}/strength")[:, None, None, None, None]
+        strength = self.settings.noise * chance.uniform(keys, f"{name}/strength")[:, None, None, None, None]
         mask = hole.flatten(0, 1)[:, None].float()
         size = 2 * _REACH + 1
         near = F.avg_pool2d(F.max_pool2d(mask, size, 1, _REACH), size, 1, _REACH).view(n, numbers, 1, h, w)
         coarse = (h // _COARSE + 1, w // _COARSE + 1)
-        astray = keyed.normal(keys, f"{name}/astray", (numbers * 2, *coarse))
+        astray = chance.normal(keys, f"{name}/astray", (numbers * 2, *coarse))
         astray = bilinear(astray, (h, w)).view(n, numbers, 2, h, w)
         flat = flow.flatten(0, 1)
         blurred = F.avg_pool2d(flat, 9, 1, 4, count_include_pad=False).view_as(flow)

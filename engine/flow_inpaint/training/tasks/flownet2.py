@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ...errors import BadParameter
 from ...flow.flownet2 import DIVISOR, GRANULE, FlowNet2, beside, norm, quadrupled, warp
-from .. import keyed
+from .. import chance
 from ..prefill import fill
-from ..sources import Batch
+from ..sources import EXACT, FRAMES, MOTION, Batch
 from . import Group, Part, Sums, choice, pictures, span
 from ..losses import enlarged, length, pyramid_epe, totals
 
@@ -56,6 +56,8 @@ class Pairs:
 class FlowNet2Task:
     parts = ("epe",)
     metrics = ("epe", "epe_near_holes", "epe_occluded", "epe_standstill", "ratio")
+    uses = (FRAMES, MOTION, EXACT)
+    best = "epe"
 
     def __init__(self, settings: FlowNet2Settings):
         self.settings = settings
@@ -108,7 +110,7 @@ class FlowNet2Task:
     def _chosen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Which pair of each clip, and whether it goes back."""
         keys = batch["key"]
-        return keyed.below(keys, "pair", batch["forward"].shape[1]), keyed.uniform(keys, "back") < 0.5
+        return chance.below(keys, "pair", batch["forward"].shape[1]), chance.uniform(keys, "back") < 0.5
 
     def _occluded(self, batch: Batch) -> Tensor:
         return _either(batch["occluded_forward"], batch["occluded_backward"], *self._chosen(batch))
@@ -123,7 +125,7 @@ class FlowNet2Task:
         frames, holes = batch["frames"].float(), batch["holes"]
         a, b, hole_a, hole_b = frames[sample, begin], frames[sample, end], holes[sample, begin], holes[sample, end]
         flow = _either(batch["forward"], batch["backward"], at, back).float()
-        painted = (keyed.uniform(batch["key"], "painted") < self.settings.painted)[:, None, None]
+        painted = (chance.uniform(batch["key"], "painted") < self.settings.painted)[:, None, None]
         hole_a, hole_b = hole_a & painted, hole_b & painted
         shown = _painted(torch.cat([a, b]), torch.cat([hole_a, hole_b]))
         a, b = shown.chunk(2)
