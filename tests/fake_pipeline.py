@@ -55,6 +55,7 @@ class Forecast:
     completion: str
     fill: str
     notes: list[str]
+    coverage: Any = None
 
 
 def run(

@@ -177,6 +177,27 @@ def test_the_command_line_goes_before_the_job_file(pipeline, job_file, tmp_path)
     assert job.params == effect.resolve(document["params"] | {name: choice})
 
 
+def test_references_passes_and_coverage(pipeline, tmp_path):
+    words = ["check", "a", "b", "c.mkv", "--reference", "7=x/clean=1.png", "--reference", "3=b.png", "--coverage", "cover.png"]
+    assert cli.main([*words, "--passes", "p", "--pass-names", "patch, unseen", "--provenance-format", "png"]) == 0
+    job = pipeline[0]
+    assert [(one.frame, one.path) for one in job.references] == [(3, tmp_path / "b.png"), (7, tmp_path / "x/clean=1.png")]
+    assert job.output.passes.path == tmp_path / "p" and job.output.passes.provenance == "png"
+    assert set(job.output.passes.names) == {"patch", "unseen"} and job.coverage == tmp_path / "cover.png"
+
+
+def test_passes_of_a_job_file_keep_what_the_command_line_does_not_say(pipeline, tmp_path):
+    output = {"path": "c.mkv", "passes": {"path": "p", "names": ["unseen"]}}
+    text = json.dumps({"source": {"path": "a"}, "mask": {"path": "b"}, "output": output, "references": [{"frame": 2, "path": "old.png"}]})
+    (tmp_path / "job.json").write_text(text, "utf-8")
+    assert cli.main(["run", "--job", "job.json", "--passes", "q"]) == 0
+    assert cli.main(["run", "--job", "job.json", "--reference", "5=new.png"]) == 0
+    first, second = pipeline
+    assert first.output.path == tmp_path / "c.mkv"
+    assert first.output.passes.path == tmp_path / "q" and first.output.passes.names == ("unseen",)
+    assert [one.frame for one in first.references] == [2] and [one.frame for one in second.references] == [5]
+
+
 # --- what is refused ---
 
 
@@ -213,6 +234,12 @@ OPTION = "--" + FIRST["name"].replace("_", "-")
             ["run", "a", "b", "c.mkv", OPTION, str(FIRST["max"] + 1)],
             f"{FIRST['name']} cannot be {FIRST['max'] + 1}: it goes from {FIRST['min']} to ",
         ),
+        (["run", "a", "b", "c.mkv", "--reference", "a.png"], "--reference cannot be 'a.png': write a frame and its clean picture, such as "),
+        (["run", "a", "b", "c.mkv", "--reference", "1=a.png", "--reference", "1=b.png"], "Frame 1 has two references, a.png and b.png: "),
+        (["run", "a", "b", "c.mkv", "--passes", ""], "A file name on the command line is empty."),
+        (["run", "a", "b", "c.mkv", "--passes", "p", "--pass-names", "unseen,depth"], "There is no pass 'depth': choose from "),
+        (["run", "a", "b", "c.mkv", "--pass-names", "unseen"], "output.passes needs the field 'path'."),
+        (["run", "a", "b", "c.mkv", "--coverage", "c.png"], "There is no option '--coverage' here"),
         (["run", "--job", "none.toml"], "none.toml cannot be read: No such file or directory."),
         (["check", "missing.mkv", "b", "c.mkv"], "missing.mkv does not exist."),
         (["run", "missing.mkv", "b", "c.mkv"], "missing.mkv does not exist."),

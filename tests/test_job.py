@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flow_inpaint import effect
 from flow_inpaint.errors import BadClip, BadParameter, FlowInpaintError
-from flow_inpaint.job import ClipSpec, Job, MaskPart, OutputSpec, format_of, read_document
+from flow_inpaint.job import ClipSpec, Job, MaskPart, OutputSpec, PassesSpec, format_of, read_document
 
 GOOD = {"source": {"path": "a.mkv"}, "mask": {"path": "m.mkv"}, "output": {"path": "o.mkv"}}
 
@@ -59,13 +59,16 @@ def test_relative_paths_count_from_the_working_folder(tmp_path, monkeypatch):
     assert Job.from_document(GOOD).source.path == tmp_path / "a.mkv"
 
 
+_PASSES = f"choose from {', '.join(effect.passes())}"
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
         ({"source": ...}, "job needs the field 'source'."),
         ({"mask": ...}, "job needs the field 'mask'."),
         ({"output": ...}, "job needs the field 'output'."),
-        ({"sauce": 1}, "job has no field 'sauce'; it has frames, mask, output, params, source."),
+        ({"sauce": 1}, "job has no field 'sauce'; it has coverage, frames, mask, output, params, references, source."),
         ({"source": "a.mkv"}, "source has to be a table, not text."),
         ({"source": None}, "source has to be a table, not nothing."),
         ({"source": 3}, "source has to be a table, not a number."),
@@ -101,6 +104,14 @@ def test_relative_paths_count_from_the_working_folder(tmp_path, monkeypatch):
             {"output": {"path": "o.mkv", "format": ["ffv1"]}},
             f"output.format cannot be ['ffv1']: choose one of {', '.join(effect.formats())}.",
         ),
+        ({"output": {"path": "o.mkv", "passes": "p"}}, "output.passes has to be a table, not text."),
+        ({"output": {"path": "o.mkv", "passes": {}}}, "output.passes needs the field 'path'."),
+        ({"output": {"path": "o.mkv", "passes": {"path": 3}}}, "output.passes.path has to be a file name, not 3."),
+        ({"output": {"path": "o.mkv", "passes": {"path": "p", "names": 3}}}, "output.passes.names has to be a list of passes, not 3."),
+        ({"output": {"path": "o.mkv", "passes": {"path": "p", "names": []}}}, "output.passes.names has to be a list of passes, not []."),
+        ({"output": {"path": "o.mkv", "passes": {"path": "p", "names": [["unseen"]]}}}, f"There is no pass ['unseen']: {_PASSES}."),
+        ({"output": {"path": "o.mkv", "passes": {"path": "p", "names": ["depth"]}}}, f"There is no pass 'depth': {_PASSES}."),
+        ({"output": {"path": "o.mkv", "passes": {"path": "p", "provenance": 4}}}, "output.passes.provenance cannot be 4: it is exr or png."),
         ({"frames": 3}, "frames has to be [first, last], not 3."),
         ({"frames": [1]}, "frames has to be [first, last], not [1]."),
         ({"frames": [5, 2]}, "frames [5, 2] ends before it begins."),
@@ -210,3 +221,11 @@ def test_parameters_are_valid_or_refused(params):
         assert str(error).endswith((".", "?"))
     else:
         assert effect.resolve(resolved) == resolved
+
+
+def test_passes_keep_the_descriptors_order(tmp_path):
+    names = list(effect.passes())
+    job = Job.from_document(GOOD | {"output": {"path": "o.mkv", "passes": {"path": "p", "names": names[::-1][:2]}}}, tmp_path)
+    assert job.output.passes == PassesSpec(tmp_path / "p", tuple(names[-2:]), "exr")
+    job = Job.from_document(GOOD | {"output": {"path": "o.mkv", "passes": {"path": "p", "provenance": "png"}}}, tmp_path)
+    assert job.output.passes == PassesSpec(tmp_path / "p", tuple(names), "png")

@@ -144,6 +144,7 @@ def test_check(host):
         "completion": "smooth",
         "fill": "exemplar",
         "notes": ["The matte touches the edge."],
+        "coverage": None,
     }
     assert host.ask("check", host.job("missing"))["error"]["message"] == "missing.mkv does not exist."
     assert host.left() == []

@@ -38,7 +38,10 @@ _PARAMETER = "parameter:"
 #: A command of two words.
 _TABLE = ["evaluate", "table"]
 _CLIPS = ("source", "mask", "output")
-_JOB_OPTIONS = ["--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json", "--reference", "--passes", "--coverage"]
+_JOB_OPTIONS = [
+    *("--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json"),
+    *("--reference", "--passes", "--pass-names", "--provenance-format", "--coverage"),
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,9 +141,8 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", metavar="F", help=f"output format: {', '.join(effect.formats())}")
     parser.add_argument("--mask-channel", metavar="CHANNEL", help="what to read of the mask: luma or alpha")
     parser.add_argument("--invert-mask", action="store_true", help="replace what the mask leaves black instead")
-    parser.add_argument(
-        "--reference", metavar="FRAME=IMAGE", action="append", default=[], help="a clean picture of a frame (counted from 0); may be repeated"
-    )
+    clean = "a clean picture of a frame (counted from 0); may be repeated"
+    parser.add_argument("--reference", metavar="FRAME=IMAGE", action="append", default=[], help=clean)
     parser.add_argument("--passes", metavar="DIR", help="write pictures about the result into folders in DIR, one image a frame")
     parser.add_argument("--pass-names", metavar="NAMES", help=f"only these of {','.join(effect.passes())}")
     parser.add_argument("--provenance-format", metavar="F", help="exr (exact) or png (16 bits, to an eighth of a pixel)")
@@ -365,7 +367,8 @@ def _coverage_lines(coverage: Coverage | None) -> list[str]:
     if coverage.referenced:
         lines.append(f"The references show {coverage.referenced:.1%} that no frame shows.")
     if coverage.reference is not None:
-        lines.append(f"Best to paint as a reference: frame {coverage.reference}, which would show {coverage.reference_shows:.0%} of the unseen.")
+        shows = f"which would show {coverage.reference_shows:.0%} of the unseen"
+        lines.append(f"Best to paint as a reference: frame {coverage.reference}, {shows}.")
     if coverage.picture is not None:
         lines.append(f"Look at: {coverage.picture}")
     return lines
@@ -434,6 +437,7 @@ def _description() -> list[str]:
     for name, preset in effect.presets().items():
         values = ", ".join(f"{key} = {_said(value)}" for key, value in preset["values"].items())
         lines.append(f"  {name:<16} {preset['hint']}" + (f" ({values})" if values else ""))
+    lines += ["", "Passes"] + [f"  {name:<16} {declared['hint']}" for name, declared in effect.passes().items()]
     lines += ["", "Formats"]
     return lines + [f"  {name:<16} {declared['label']}: {declared['hint']}" for name, declared in effect.formats().items()]
 

@@ -105,7 +105,8 @@ class Job:
     @classmethod
     def from_document(cls, document: Mapping[str, Any], base: Path | None = None) -> Job:
         """A validated job. Relative paths count from `base`. Raises `BadParameter` or `BadClip`; opens no media."""
-        top = _table(document, "job", {"source", "mask", "output", "frames", "params", "references", "coverage"}, {"source", "mask", "output"})
+        needed = {"source", "mask", "output"}
+        top = _table(document, "job", needed | {"frames", "params", "references", "coverage"}, needed)
         base = base or Path.cwd()
         source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold"}, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
@@ -286,7 +287,8 @@ def _references(value: Any, base: Path) -> tuple[ReferenceSpec, ...]:
         table = _table(item, "a reference", {"frame", "path"}, {"frame", "path"})
         spec = ReferenceSpec(_whole(table["frame"], "a reference's frame", 0), _path(table["path"], "a reference's path", base))
         if spec.frame in found:
-            raise BadParameter(f"Frame {spec.frame} has two references, {found[spec.frame].path.name} and {spec.path.name}: give one of them.")
+            both = f"{found[spec.frame].path.name} and {spec.path.name}"
+            raise BadParameter(f"Frame {spec.frame} has two references, {both}: give one of them.")
         found[spec.frame] = spec
     return tuple(found[frame] for frame in sorted(found))
 

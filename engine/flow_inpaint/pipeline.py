@@ -125,8 +125,9 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     with open_source(job.source) as source, _matte(job, source.info) as matte:
         first, last = frame_range(job, source.info)
         references = open_references(job.references, source.info)
-        survey = _survey(matte, source.info, (first, last), int(params["reach"]), clock, references, _CHECKED_MATTES)
-        foreseen = _coverage(job, source, matte, survey, (first, last), clock) if survey.region else None
+        holes = coverage.RememberedMatte(matte)
+        survey = _survey(holes, source.info, (first, last), int(params["reach"]), clock, references, _CHECKED_MATTES)
+        foreseen = _coverage(job, source, holes, survey, (first, last), clock) if survey.region else None
     count = last - first + 1
     hole = survey.pixels / count
     notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
@@ -148,7 +149,9 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     )
 
 
-def _coverage(job: Job, source: Source, matte: Matte, survey: _Survey, wanted: tuple[int, int], clock: _Clock) -> coverage.Coverage:
+def _coverage(
+    job: Job, source: Source, matte: coverage.RememberedMatte, survey: _Survey, wanted: tuple[int, int], clock: _Clock
+) -> coverage.Coverage:
     """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
     reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
     stretches = []
@@ -156,8 +159,14 @@ def _coverage(job: Job, source: Source, matte: Matte, survey: _Survey, wanted: t
         counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
         stretches.append((coverage.read_samples(source, matte, stretch.frames, survey.region, clock.check), counted))
     with _one_thread_each(), _pool() as pool:
-        each = partial(_in_order, pool)
-        found = coverage.forecast(stretches, reach, frames, ESTIMATORS["dis"].make(None), each, cuts=bool(job.params["cuts"]))
+
+        def each(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+            for made in _in_order(pool, work, tasks):
+                clock.check()
+                yield made
+
+        estimator = ESTIMATORS["dis"].make(Machine("cpu"))
+        found = coverage.forecast(stretches, reach, frames, estimator, each, clock.check, cuts=bool(job.params["cuts"]))
     if job.coverage is None or found.coverage.worst is None:
         return found.coverage
 
@@ -201,7 +210,13 @@ class _Survey:
 
 
 def _survey(
-    matte: Matte, info: ClipInfo, wanted: tuple[int, int], reach: int, clock: _Clock, references: Iterable[int] = (), most: int | None = None
+    matte: Matte | coverage.RememberedMatte,
+    info: ClipInfo,
+    wanted: tuple[int, int],
+    reach: int,
+    clock: _Clock,
+    references: Iterable[int] = (),
+    most: int | None = None,
 ) -> _Survey:
     """`most`: how many mattes are read at most, evenly spaced; the others are taken to be as these are."""
     needed = _context(*wanted, reach, info.count)

@@ -179,7 +179,10 @@ class _ShotHoles:
         return self._store.hole(self._first + frame)
 
 
-_RECORDS = ("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented", "references_later", "references_earlier")
+_RECORDS = (
+    *("holes", "guarded", "later", "earlier", "links_later", "links_earlier", "unseen", "invented"),
+    *("references_later", "references_earlier"),
+)
 
 
 def complete_shot(

@@ -60,8 +60,9 @@ def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | Non
 def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], np.ndarray | None]:
     """And which pixels (flat) the frame's own reference decides alone; None: none.
 
-    A reference counts as a frame that shows everything: the nearer in time and the surer the way, the more. Where the footage shows a pixel too, a reference fades out towards the reach, as far as footage is looked for; what no
-    frame shows it is taken for however far away it is.
+    A reference counts as a frame that shows everything: the nearer in time and the surer the way, the more. Where the
+    footage shows a pixel too, it fades out towards the reach, as far as footage is looked for; for what no frame shows it
+    is taken however far away it is.
     """
     found: list[Taken] = []
     if not store.reference_keys:

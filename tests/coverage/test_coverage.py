@@ -11,7 +11,7 @@ import pytest
 from scenery import save, view
 
 from flow_inpaint import cli, coverage, pipeline
-from flow_inpaint.errors import BadParameter, Failed
+from flow_inpaint.errors import Aborted, BadParameter, Failed
 from flow_inpaint.job import Job
 
 WIDTH, HEIGHT = 160, 96
@@ -98,6 +98,29 @@ def test_a_frame_that_would_show_nothing_is_not_proposed(tmp_path: Path) -> None
     assert found.unseen < 0.002 and found.reference is None and found.reference_shows == 0
 
 
+@pytest.mark.parametrize(("width", "height"), [(85, 47), (16, 16), (131, 17), (3000, 20)])
+def test_small_and_odd_sizes(tmp_path: Path, width: int, height: int) -> None:
+    for k in range(4):
+        save(tmp_path / f"source/{k}.png", view(width, height))
+    given = {"source": {"path": "source"}, "mask": {"rectangle": [5, 5, 6, 6]}, "output": {"path": "out", "format": "png"}}
+    assert foretold(tmp_path, given).unseen == 1
+
+
+def test_a_frame_that_is_all_hole(tmp_path: Path) -> None:
+    everything = disc(0) | True
+    given = document(tmp_path, [view(WIDTH, HEIGHT)] * 5, [everything if k == 2 else everything & False for k in range(5)])
+    assert foretold(tmp_path, given).unseen < BOUND
+
+
+@pytest.mark.parametrize("after", [20, 35, 50])
+def test_it_can_be_stopped(tmp_path: Path, after: int) -> None:
+    job = Job.from_document(document(tmp_path, *moving(1, 0), coverage="cover.png"), tmp_path)
+    answers = iter([False] * after)
+    with pytest.raises(Aborted):
+        pipeline.check(job, aborted=lambda: next(answers, True))
+    assert not (tmp_path / "cover.png").exists()
+
+
 def test_nothing_masked_has_no_coverage(tmp_path: Path) -> None:
     truth, holes = moving(1, 0, 4)
     given = document(tmp_path, truth, [hole & False for hole in holes], coverage="cover.png")
@@ -164,7 +187,7 @@ def test_the_command_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str],
     assert cli.main(["check", "source", "mask", "out", "--coverage", "cover.png"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "Of what is masked other frames show about 0%; 100.0% is seen nowhere and will be invented." in lines
-    assert any(line.startswith("Best to paint as a reference: frame ") and line.endswith("would show 100% of the unseen.") for line in lines)
+    assert any(line.startswith("Best to paint as a reference: frame ") and line.endswith(" 100% of the unseen.") for line in lines)
     assert f"Look at: {tmp_path / 'cover.png'}" in lines
     assert cli.main(["check", "source", "mask", "out", "--reference", "1=source/0001.png", "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])["coverage"]

@@ -1,6 +1,8 @@
 """Passes of whole jobs: small scenes whose truth is known."""
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ def scene(folder: Path, pan: np.ndarray = PAN, step: float = 5.0, radius: float 
 
 def job(folder: Path, output: dict[str, Any] | None = None, passes: dict[str, Any] | None = None, **more: Any) -> Job:
     wanted = {"path": "out", "format": "png", "passes": {"path": "passes", **(passes or {})}} | (output or {})
-    return Job.from_document({"source": {"path": "source"}, "mask": {"path": "mask"}, "output": wanted, **more}, folder)
+    return Job.from_document({"source": {"path": "source"}, "mask": {"path": "mask"}, "output": wanted} | more, folder)
 
 
 def read(folder: Path, name: str, frame: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -183,8 +185,7 @@ def test_nothing_masked_gives_empty_passes(tmp_path: Path) -> None:
     for k in range(2):
         save(tmp_path / f"source/{k}.png", view(WIDTH, HEIGHT, k))
     save(tmp_path / "mask.png", np.zeros((HEIGHT, WIDTH), np.uint8))
-    document = {"source": {"path": "source"}, "mask": {"path": "mask.png"}, "output": {"path": "out", "format": "png", "passes": {"path": "passes"}}}
-    assert pipeline.run(Job.from_document(document, tmp_path)).identity
+    assert pipeline.run(job(tmp_path, mask={"path": "mask.png"})).identity
     for name in NAMES:
         rgb, alpha = read(tmp_path, name, 1)
         assert (rgb == (255 if name == "confidence" else 0)).all() and (alpha is None or not alpha.any())
@@ -212,6 +213,35 @@ def test_a_result_that_cannot_be_moved_takes_its_passes_along(tmp_path: Path, mo
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mask", "source"]
 
 
+PEAK = """
+import re, sys
+from pathlib import Path
+from flow_inpaint import pipeline
+from flow_inpaint.job import Job
+pipeline._workers = lambda: 2
+count = int(sys.argv[2])
+job = {"source": {"path": "source", "indices": [k % 8 for k in range(count)]}, "mask": {"rectangle": [60, 40, 60, 60]},
+       "output": {"path": f"out{count}", "format": "png", "passes": {"path": f"passes{count}"}},
+       "references": [{"frame": 1, "path": "source/0001.png"}],
+       "params": {"reach": 2, "fill": "telea", "refinement": 0, "flow_size": "half"}}
+pipeline.run(Job.from_document(job, Path(sys.argv[1])))
+print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system as Linux does")
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    """The passes of 96 more frames are more than 300 MiB before they are encoded."""
+    for k in range(8):
+        save(tmp_path / f"source/{k:04d}.png", view(320, 240, k))
+
+    def peak(count: int) -> int:
+        done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path), str(count)], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert peak(128) < peak(32) + 16
+
+
 def refused(folder: Path, **passes: Any) -> str:
     scene(folder)
     with pytest.raises(BadClip) as caught:
@@ -233,9 +263,8 @@ def test_a_mask_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "mask").rename(tmp_path / "unseen")
     for path in (tmp_path / "unseen").iterdir():
         path.rename(path.with_name(f"0{path.name}"))
-    document = {"source": {"path": "source"}, "mask": {"path": "unseen"}, "output": {"path": "out", "format": "png", "passes": {"path": "."}}}
-    with pytest.raises(BadClip, match="^The output .*unseen.00000.png is a mask of this job: choose another name, it is never written over.$"):
-        pipeline.run(Job.from_document(document, tmp_path))
+    with pytest.raises(BadClip, match="^The output .*unseen.00000.png is a mask of this job: choose another name, it is never"):
+        pipeline.run(job(tmp_path, passes={"path": "."}, mask={"path": "unseen"}))
 
 
 def test_too_large_for_16_bits(tmp_path: Path) -> None:

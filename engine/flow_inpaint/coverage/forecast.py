@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -20,7 +21,8 @@ _WALKERS = 150
 _WORTH = 0.002
 _STAY = Hops(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
 
-Each = Callable[[Callable[[int], tuple[Hops, Hops] | None], Iterable[int]], Iterable[tuple[Hops, Hops] | None]]
+Step = tuple[Hops, Hops]
+Each = Callable[[Callable[[tuple[Sample, Sample]], Step], Iterable[tuple[Sample, Sample]]], Iterable[Step]]
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ class Found:
 
 
 def forecast(
-    stretches: Iterable[tuple[Sequence[Sample], tuple[int, int]]],
+    stretches: Iterable[tuple[Iterable[Sample], tuple[int, int]]],
     reach: int,
     references: Iterable[int],
     estimator: Estimator,
     each: Each,
+    tick: Callable[[], None],
     *,
     cuts: bool,
 ) -> Found:
@@ -68,15 +71,17 @@ def forecast(
 
     stretches   samples in order of frames, and the first and last frame that count
     references  frames whose reference the job has
-    each        maps a function over numbers, in order
+    each        maps a function over pairs, in order, while the next ones are still being read
+    tick        is called many times a second
     cuts        whether to look for cuts
     """
     tally = _Tally()
-    for samples, counted in stretches:
-        steps = list(each(lambda k, samples=samples: _step(samples[k], samples[k + 1], estimator), range(len(samples) - 1)))
+    for coming, counted in stretches:
+        samples: list[Sample] = []
+        steps = list(each(partial(_step, estimator=estimator), itertools.pairwise(_kept(coming, samples))))
         begins = [0, *(_cuts(samples) if cuts else []), len(samples)]
         for begin, end in itertools.pairwise(begins):
-            tally.add(_Shot(samples[begin:end], steps[begin : end - 1], reach), counted, references)
+            tally.add(_Shot(samples[begin:end], steps[begin : end - 1], reach), counted, references, tick)
         tally.looked += len(samples)
     return tally.found()
 
@@ -86,7 +91,14 @@ def _cuts(samples: Sequence[Sample]) -> list[int]:
     return [k for k, sample in enumerate(samples) if finder.is_cut(sample.colour, sample.view.hole)]
 
 
-def _step(a: Sample, b: Sample, estimator: Estimator) -> tuple[Hops, Hops]:
+def _kept(samples: Iterable[Sample], into: list[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        into.append(sample)
+        yield sample
+
+
+def _step(pair: tuple[Sample, Sample], estimator: Estimator) -> Step:
+    a, b = pair
     if not (a.hidden.any() or b.hidden.any()):
         return _STAY, _STAY
     settings = MotionSettings(estimator, complete, refinement=1, scale=1.0)
@@ -97,7 +109,7 @@ def _step(a: Sample, b: Sample, estimator: Estimator) -> tuple[Hops, Hops]:
 class _Shot:
     """The samples of one shot and the steps between them."""
 
-    def __init__(self, samples: Sequence[Sample], steps: Sequence[tuple[Hops, Hops]], reach: int):
+    def __init__(self, samples: Sequence[Sample], steps: Sequence[Step], reach: int):
         self.samples, self._reach = samples, reach
         self._shape = samples[0].hole.shape
         self._hidden = [np.flatnonzero(sample.hidden) for sample in samples]
@@ -146,13 +158,14 @@ class _Tally:
     #: How many unseen pixels of all samples a frame would show, if its hole were painted.
     shows: dict[int, float] = field(default_factory=dict)
 
-    def add(self, shot: _Shot, counted: tuple[int, int], references: Iterable[int]) -> None:
+    def add(self, shot: _Shot, counted: tuple[int, int], references: Iterable[int], tick: Callable[[], None]) -> None:
         chance = np.random.default_rng(0)
         frames = [sample.frame for sample in shot.samples]
         given = np.array([frame in set(references) for frame in frames])
         before = np.concatenate([[0], np.cumsum(given)])
         shows = np.zeros(len(frames) + 1)
         for k, sample in enumerate(shot.samples):
+            tick()
             size = int(sample.hole.sum())
             if not counted[0] <= sample.frame <= counted[1] or not size:
                 continue

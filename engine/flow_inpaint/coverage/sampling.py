@@ -1,7 +1,7 @@
 """Which frames are looked at, and how: small, so that a whole shot takes seconds."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..media import Matte, Source
 from ..motion import View, eight_bits, view_of
+from ..poisson import bounding_box
 from ..propagation.trace import GUARD, guard_band
 
 #: Frames that are looked at, frames that are read (decoding is what takes the time), and pixels of a small picture.
@@ -69,19 +70,42 @@ def plan(first: int, last: int, reach: int, besides: Iterable[int] = ()) -> list
     ]
 
 
+class RememberedMatte:
+    """A matte whose frames are read once, however often they are asked for; between, only the bits of their box are kept."""
+
+    def __init__(self, matte: Matte):
+        self._matte = matte
+        self._known: dict[int, tuple[tuple[int, int], tuple[slice, slice] | None, np.ndarray]] = {}
+
+    def read(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """As `Matte.read`."""
+        return (self._hole(frame) for frame in range(first, last + 1))
+
+    def _hole(self, frame: int) -> np.ndarray:
+        if frame not in self._known:
+            (hole,) = self._matte.read(frame, frame)
+            box = bounding_box(hole)
+            self._known[frame] = hole.shape, box, np.packbits(hole[box] if box else hole[:0])
+            return hole
+        shape, box, bits = self._known[frame]
+        hole = np.zeros(shape, bool)
+        if box:
+            part = hole[box]
+            part[...] = np.unpackbits(bits, count=part.size).view(bool).reshape(part.shape)
+        return hole
+
+
 def read_samples(
-    source: Source, matte: Matte, frames: Iterable[int], region: tuple[slice, slice], tick: Callable[[], None]
-) -> list[Sample]:
-    """The region of these frames, small. `tick` is called before each."""
+    source: Source, matte: Matte | RememberedMatte, frames: Iterable[int], region: tuple[slice, slice], tick: Callable[[], None]
+) -> Iterator[Sample]:
+    """The region of these frames, small, read when it is asked for. `tick` is called before each."""
     shape = tuple(part.stop - part.start for part in region)
     scale = min(1.0, (_PIXELS / (shape[0] * shape[1])) ** 0.5)
     size = max(8, round(shape[1] * scale)), max(8, round(shape[0] * scale))
-    out = []
     for frame in frames:
         tick()
         picture, whole = next(iter(source.read(frame, frame))), next(iter(matte.read(frame, frame)))
         hole = np.ascontiguousarray(whole[region])
         colour = cv2.resize(eight_bits(picture.rgb[region]), size, interpolation=cv2.INTER_AREA)
         covered, near = (cv2.resize(x.astype(np.float32), size, interpolation=cv2.INTER_AREA) for x in (hole, guard_band(hole, GUARD)))
-        out.append(Sample(frame, view_of(colour, near > 0), colour, covered > 0.5, (near > 0.5) | (covered > 0.5)))
-    return out
+        yield Sample(frame, view_of(colour, near > 0), colour, covered > 0.5, (near > 0.5) | (covered > 0.5))

@@ -134,7 +134,7 @@ def test_a_reference_is_never_written_over(tmp_path: Path) -> None:
         ([{"frame": 1}], "a reference needs the field 'path'."),
         ([{"frame": -1, "path": "a.png"}], "a reference's frame cannot be -1: it is a whole number, 0 or more."),
         ([{"frame": 1.5, "path": "a.png"}], "a reference's frame cannot be 1.5: it is a whole number, 0 or more."),
-        ([{"frame": 1, "path": ""}], "a reference.path has to be a file name, not ''."),
+        ([{"frame": 1, "path": ""}], "a reference's path has to be a file name, not ''."),
         ([{"frame": 1, "path": "a.png", "size": 3}], "a reference has no field 'size'; it has frame, path."),
         ([{"frame": 1, "path": "a.png"}, {"frame": 1, "path": "b.png"}], "Frame 1 has two references, a.png and b.png: give one of them."),
     ],
