@@ -2,6 +2,8 @@
 
     python build_addon.py [--output DIR] [--check]
 
+Beside it lies dist/repository, a static extension repository: put that folder where users reach it, on a web server or a shared
+disk, and the address of its index.json is all that a Blender needs to install the add-on and to hear of updates.
 The same sources give the same bytes: names are sorted, times and permissions fixed, nothing is compressed (zlib differs
 from machine to machine), and the wheel is packed anew in the same way. `--check` writes nothing: it builds twice and compares.
 Blender's own validator looks at the result when a Blender is at hand (FLOW_INPAINT_BPY_PYTHONS, .blender/ or the search path).
@@ -14,6 +16,7 @@ import csv
 import hashlib
 import importlib.metadata
 import io
+import json
 import os
 import re
 import shutil
@@ -22,9 +25,11 @@ import sys
 import tempfile
 import time
 import tomllib
+import urllib.parse
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ENGINE = HERE / "engine" / "flow_inpaint"
@@ -33,6 +38,7 @@ WEIGHTS = HERE / "weights"
 SETUPTOOLS_NEEDED = 77
 EARLIEST = 315532800  # 1980-01-01, where ZIP's calendar begins
 LEFT_OUT = {"__pycache__", ".DS_Store"}
+INDEX = "index.json"
 
 
 class BuildError(Exception):
@@ -41,14 +47,17 @@ class BuildError(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Packs the Blender extension.")
-    parser.add_argument("--output", type=Path, default=HERE / "dist", metavar="DIR", help="where the zip goes (default: dist)")
+    where = "where the zip and the repository go (default: dist)"
+    parser.add_argument("--output", type=Path, default=HERE / "dist", metavar="DIR", help=where)
     parser.add_argument("--check", action="store_true", help="build twice, compare and validate, but write nothing")
     options = parser.parse_args()
     try:
         if options.check:
             check()
         else:
-            print(build(options.output))
+            packed = build(options.output)
+            print(packed)
+            print(publish(packed, options.output / "repository"))
     except BuildError as error:
         print(f"build_addon: {error}", file=sys.stderr)
         return 1
@@ -67,6 +76,54 @@ def build(folder: Path) -> Path:
         shutil.copyfile(packed, half)
         os.replace(half, folder / name)
     return folder / name
+
+
+def publish(packed: Path, folder: Path) -> Path:
+    """A static extension repository in `folder` with the zip; returns its index. The index changes when the zip is there: somebody
+    may be reading. Zips of older versions stay, and are not listed. Raises `BuildError`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in ((packed.name, packed.read_bytes()), (INDEX, listing([packed]))):
+        half = folder / f".{name}.part"
+        half.write_bytes(content)
+        os.replace(half, folder / name)
+    compare_listings(folder)
+    return folder / INDEX
+
+
+def listing(zips: Sequence[Path]) -> bytes:
+    """The index of a repository with these zips, as Blender's extension listing in its version v1 has it."""
+    entries = []
+    for packed in zips:
+        content = packed.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
+        entries.append(
+            {key: value for key, value in manifest.items() if key != "wheels"}
+            | {
+                "archive_url": f"./{urllib.parse.quote(packed.name)}",
+                "archive_size": len(content),
+                "archive_hash": f"sha256:{hashlib.sha256(content).hexdigest()}",
+            }
+        )
+    return (json.dumps({"version": "v1", "blocklist": [], "data": entries}, indent=2) + "\n").encode()
+
+
+def compare_listings(folder: Path) -> None:
+    """Raises `BuildError` when Blender, where there is one, would have written another index."""
+    command = validator()
+    if command is None:
+        return
+    ours: dict[str, Any] = json.loads((folder / INDEX).read_text("utf-8"))
+    with tempfile.TemporaryDirectory() as scratch:
+        for entry in ours["data"]:
+            name = urllib.parse.unquote(entry["archive_url"].removeprefix("./"))
+            shutil.copyfile(folder / name, Path(scratch) / name)
+        done = subprocess.run([*command, "server-generate", "--repo-dir", scratch], capture_output=True, text=True, check=False)
+        theirs = Path(scratch) / INDEX
+        if done.returncode or not theirs.is_file() or json.loads(theirs.read_text("utf-8")) != ours:
+            words = " ".join((done.stdout + done.stderr).split())
+            raise BuildError(f"Blender would list the repository in another way than {folder / INDEX}: {words}")
 
 
 def check() -> None:

@@ -1,74 +1,212 @@
-"""`blender -b edit.blend --command flow_inpaint --strip NAME --mask-channel N ...`: exit code 0 only if the strip was made."""
+"""`blender -b edit.blend --command flow_inpaint ...`: removals without a window.
+
+Progress goes to standard error; standard output gets one line of JSON that says what was done. See docs/headless.md.
+"""
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, preferences, properties, removal
+from . import command_options, descriptor, engine_command, preferences, properties, recipe, removal, strips, task, updating, warm_engine
+from .command_options import COMMAND, UsageError
+from .task import TROUBLE, Cancelled, Task, TaskError, in_words
 
-COMMAND = "flow_inpaint"
 DONE, FAILED, BAD_INPUT, ABORTED = 0, 1, 2, 130
 
 _command: Any = None
-
-
-class _UsageError(Exception):
-    """One sentence about the command line."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message} (--help lists the options)")
+_Make = Callable[[], Task]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command on the file that is open. Errors are one line on standard error. Returns the exit code."""
+    """Runs the command on the file that is open. Errors are one line each on standard error. Returns the exit code."""
     try:
-        options = _parser().parse_args(arguments)
-        _run(options)
-    except _UsageError as error:
+        if engine_command.wanted(arguments):
+            return engine_command.main(arguments, command_options.Parser)
+        options = command_options.read(arguments)
+        scene = _scene(options.scene)
+        if options.list:
+            return _answer(_listed(scene))
+        if options.save and not bpy.data.filepath:
+            raise UsageError("--save needs a .blend file: give one before --command")
+        return _run(scene, options)
+    except UsageError as error:
         return _failed(error, BAD_INPUT)
     except SystemExit as finished:
         return int(finished.code or DONE)
-    except (removal.RemovalError, engine_client.EngineError) as error:
-        return _failed(error, FAILED)
-    except (KeyboardInterrupt, removal.Cancelled):
-        return _failed("stopped", ABORTED)
-    return DONE
+    except TROUBLE as error:
+        return _failed(error, _code(in_words(error)))
+    except TaskError as error:
+        return _failed(error, _code(error))
 
 
-def _run(options: argparse.Namespace) -> None:
-    scene = _scene(options.scene)
-    if options.save and not bpy.data.filepath:
-        raise _UsageError("--save needs a .blend file: give one before --command")
-    work = removal.Removal(scene, properties.request(scene, _given(options)), preferences.engine_python(bpy.context))
-    removal.run(work, lambda text: print(text, flush=True))
-    for note in work.notes:
-        print(f"Flow Inpaint: note: {note}", flush=True)
-    if options.save:
-        _save(work.path)
-    print(f"Flow Inpaint: '{work.strip_name}' is on channel {work.channel}: {work.path}", flush=True)
+def _run(scene: bpy.types.Scene, options: argparse.Namespace) -> int:
+    """Does everything that is asked for, one after the other; what fails does not hold up the rest."""
+    todo = list(_todo(scene, options, preferences.engine_python(bpy.context)))
+    results: list[dict[str, Any]] = []
+    codes = {DONE}
+    with _stoppable() as current:
+        try:
+            for subject, make in todo:
+                results.append(_one(subject, make, current))
+                codes.add(results[-1].pop("code"))
+                if ABORTED in codes:
+                    break
+        finally:
+            warm_engine.end(wait=3.0)
+    if not todo:
+        _say("Flow Inpaint: nothing to do: no strip is marked and there is no result")
+    saved = None
+    if options.save and any(result["done"] in ("made", "updated") for result in results):
+        saved = _save(results)
+        codes.add(DONE if saved else FAILED)
+    _answer({"results": results, "saved": saved})
+    return next(code for code in (ABORTED, FAILED, BAD_INPUT, DONE) if code in codes)
 
 
-def _save(result: Path) -> None:
+def _todo(scene: bpy.types.Scene, options: argparse.Namespace, python: str) -> Iterator[tuple[str, _Make]]:
+    """What is to be done, as names and what makes the tasks."""
+    given = command_options.given(options)
+
+    def remove(request: properties.Request) -> _Make:
+        return lambda: removal.Removal(scene, request, python)
+
+    def update(name: str, marked: properties.Request | None = None) -> _Make:
+        return lambda: updating.Update(scene, name, python, _settings(scene, name, given, marked))
+
+    if options.update:
+        names = [options.strip] if options.strip else [strip.name for strip in _one_each(recipe.results(scene))]
+        yield from ((name, update(name)) for name in names)
+        return
+    if options.strip:
+        strip = strips.find(scene, options.strip)
+        marked = recipe.mark_of(strip) if strip else None
+        base = {} if marked is None else {"mask_channel": marked.mask_channel}
+        yield options.strip, remove(properties.request(scene, base | given | {"source": options.strip}))
+        return
+    results = _one_each(recipe.results(scene))
+    for strip in recipe.marked(scene):
+        marked = recipe.mark_of(strip)
+        made = [r for r in results if _made_of(r, strip.name, marked.mask_channel)]
+        results = [r for r in results if r not in made]
+        if made:
+            yield made[-1].name, update(made[-1].name, marked)
+        else:
+            yield strip.name, remove(_overridden(marked, given))
+    for strip in results:
+        yield strip.name, update(strip.name)
+
+
+def _one_each(made: list[Any]) -> list[Any]:
+    """Of copies that show one result, the first."""
+    return list({recipe.read(strip).id: strip for strip in reversed(made)}.values())[::-1]
+
+
+def _made_of(result: Any, source: str, mask_channel: int) -> bool:
+    made = recipe.read(result)
+    return made.source["name"] == source and made.request["mask_channel"] == mask_channel
+
+
+def _overridden(request: properties.Request, given: dict[str, Any]) -> properties.Request:
+    return replace(request, params=_params(request.params, given), **_fixed(given))
+
+
+def _fixed(given: dict[str, Any]) -> dict[str, Any]:
+    """What the command line says besides parameters and frames."""
+    return {one.name: given[one.name] for one in fields(properties.Request) if one.name in given and one.name != "frames"}
+
+
+def _settings(scene: bpy.types.Scene, name: str, given: dict[str, Any], marked: properties.Request | None) -> dict[str, Any]:
+    """What takes the place of a recipe's settings: the mark's, and before those the command line's."""
+    found = _fixed(given)
+    if marked is not None:
+        found = updating.settings_of(marked) | found
+    strip = strips.find(scene, name)
+    made = recipe.read(strip) if strip else None
+    params = found.get("params") or (made.request["params"] if made else {})
+    return found | ({"params": _params(params, given)} if params else {})
+
+
+def _params(params: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """With what the command line says. A preset on it puts aside what was changed before."""
+    said = {name: value for name, value in given.items() if name in descriptor.parameters()}
+    return ({"preset": given["preset"]} if "preset" in given else dict(params)) | said
+
+
+def _one(subject: str, make: _Make, current: list[Task]) -> dict[str, Any]:
+    """Runs one to its end: what came of it, with its exit code."""
+    try:
+        made = make()
+        current[:] = [made]
+        task.run(made, _say)
+    except Cancelled:
+        _failed("stopped", ABORTED)
+        return {"strip": subject, "done": "stopped", "code": ABORTED}
+    except TaskError as error:
+        return {"strip": subject, "done": "failed", "error": str(error), "code": _failed(error, _code(error))}
+    except TROUBLE as error:
+        return {"strip": subject, "done": "failed", "error": str(error), "code": _failed(error, _code(in_words(error)))}
+    for note in made.notes:
+        _say(f"Flow Inpaint: note: {note}")
+    _say(f"Flow Inpaint: {made.outcome()}")
+    return made.result() | {"code": DONE}
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[Task]]:
+    """Ctrl-C and SIGTERM, which farms send first, stop the task that is in the list."""
+    current: list[Task] = []
+
+    def stop(*_: Any) -> None:
+        if not current:
+            raise KeyboardInterrupt
+        for one in current:
+            one.cancel()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield current
+    finally:
+        for number, handler in before.items():
+            # None: Blender's own, which Python cannot put back; the process ends after this anyway.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _listed(scene: bpy.types.Scene) -> dict[str, Any]:
+    """What --list says."""
+    found = []
+    for strip in recipe.marked(scene):
+        wanted = recipe.mark_of(strip)
+        frames = wanted.frames or (strips.left(strip), strips.right(strip) - 1)
+        about = {"mask_channel": wanted.mask_channel, "params": wanted.params, "format": wanted.format, "output": wanted.output}
+        found.append({"strip": strip.name, "kind": "marked", "frames": list(frames), **about})
+    for strip in recipe.results(scene):
+        made = recipe.read(strip)
+        paths = strips.files.paths(strip)
+        place = paths[0] if strip.type == "MOVIE" else paths[0].parent
+        about = {name: made.request[name] for name in ("mask_channel", "params", "format", "output")}
+        files = {"path": str(place), "files": len(paths), "missing": len(recipe.missing(strip))}
+        frames = [strips.left(strip), strips.right(strip) - 1]
+        found.append({"strip": strip.name, "kind": "result", "source": made.source["name"], "frames": frames, "engine": made.engine, **about, **files})
+    return {"scene": scene.name, "strips": found}
+
+
+def _save(results: list[dict[str, Any]]) -> str | None:
     try:
         bpy.ops.wm.save_mainfile()
     except RuntimeError as error:
         reason = " ".join(str(error).removeprefix("Error:").split())
-        raise removal.RemovalError(f"The .blend file cannot be saved ({reason}); the result lies in {result}.") from error
-
-
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("mask_channel", "reference_channel", "preset", "format", *descriptor.parameters())
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    if options.output is not None:
-        given["output"] = options.output if options.output.startswith("//") else str(Path(options.output).absolute())
-    return given | {"source": options.strip}
+        places = ", ".join(result["path"] for result in results if "path" in result)
+        _failed(f"The .blend file cannot be saved ({reason}); the result lies in {places}.", FAILED)
+        return None
+    return bpy.data.filepath
 
 
 def _scene(name: str | None) -> bpy.types.Scene:
@@ -76,56 +214,25 @@ def _scene(name: str | None) -> bpy.types.Scene:
         return properties.scene_of(bpy.context)
     scene = bpy.data.scenes.get(name)
     if scene is None:
-        raise _UsageError(f"there is no scene '{name}': the file has {', '.join(s.name for s in bpy.data.scenes)}")
+        raise UsageError(f"there is no scene '{name}': the file has {', '.join(s.name for s in bpy.data.scenes)}")
     return scene
 
 
-def _parser() -> argparse.ArgumentParser:
-    about = descriptor.descriptor()["effect"]["hint"]
-    parser = _Parser(prog=f"blender -b FILE.blend --command {COMMAND}", description=about, allow_abbrev=False)
-    parser.add_argument("--strip", required=True, metavar="NAME", help="the strip to repair")
-    parser.add_argument("--mask-channel", required=True, type=_channel, metavar="N", help="the channel that covers what is to go")
-    parser.add_argument("--reference-channel", type=_channel, metavar="N", help="the channel with clean pictures of single frames")
-    parser.add_argument("--scene", metavar="S", help="the scene of the strip; otherwise the one that the file opens with")
-    parser.add_argument("--output", metavar="DIR", help=f"the folder of the result; otherwise the scene's ({properties.DEFAULT_OUTPUT})")
-    parser.add_argument("--preset", choices=list(descriptor.presets()), help="otherwise the scene's")
-    parser.add_argument("--format", choices=list(descriptor.formats()), help="otherwise the scene's")
-    parser.add_argument("--save", action="store_true", help="save the .blend file with the new strip")
-    parameters = parser.add_argument_group("parameters", "otherwise the scene's, or the preset's where --preset is given")
-    for name, declared in descriptor.parameters().items():
-        names = sorted({"--" + name.replace("_", "-"), "--" + name})
-        parameters.add_argument(*names, dest=name, help=declared["hint"].replace("%", "%%"), **_values(declared))
-    return parser
+def _code(error: TaskError) -> int:
+    return BAD_INPUT if error.bad_input else FAILED
 
 
-def _channel(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 128:
-        raise argparse.ArgumentTypeError(f"'{text}' is no channel: channels go from 1 to 128")
-    return int(text)
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
-def _values(declared: dict[str, Any]) -> dict[str, Any]:
-    """What a parameter takes, as argparse wants to know it; whether a text says yes or no is the engine's to judge."""
-    if declared["type"] == "Choice":
-        return {"choices": [c["name"] for c in declared["choices"]]}
-    if declared["type"] not in ("Int", "Double"):
-        return {"metavar": "V"}
-    low, high, kind = declared["min"], declared["max"], int if declared["type"] == "Int" else float
-
-    def convert(text: str) -> int | float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"'{text}' is not {'a whole' if kind is int else 'a'} number from {low} to {high}")
-        return value
-
-    return {"metavar": "V", "type": convert}
+def _answer(what: dict[str, Any]) -> int:
+    print(json.dumps(what), flush=True)
+    return DONE
 
 
 def _failed(error: Exception | str, code: int) -> int:
-    print(f"{COMMAND}: {error}", file=sys.stderr, flush=True)
+    _say(f"{COMMAND}: {error}")
     return code
 
 

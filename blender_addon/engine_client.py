@@ -20,11 +20,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 VARIABLE = "FLOW_INPAINT_PYTHON"
+WEIGHTS_VARIABLE = "FLOW_INPAINT_WEIGHTS"
 HOW_TO_SET = f"set 'Engine Python' in the add-on's preferences, or the environment variable {VARIABLE}, to a Python that has flow-inpaint"
+
+UNKNOWN_METHOD = "UnknownMethod"
 
 _DROPPED = {"OCIO", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 _DROPPED_BEGINNINGS = ("PYTHON", "BLENDER_")
 _TAIL = 40
+_WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 class EngineError(Exception):
@@ -64,24 +68,31 @@ def find_python(preference: str, environment: Mapping[str, str] = os.environ) ->
 
 
 def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment without what Blender or its launcher put there for itself and what would lead Python astray."""
+    """The environment without what Blender or its launcher put there for itself and what would lead Python astray.
+
+    The weights that come with the add-on are named in it, unless the user names others.
+    """
     kept = {k: v for k, v in environment.items() if k not in _DROPPED and not k.startswith(_DROPPED_BEGINNINGS)}
+    if not kept.get(WEIGHTS_VARIABLE) and (_WEIGHTS / "catalog.toml").is_file():
+        kept[WEIGHTS_VARIABLE] = str(_WEIGHTS)
     return kept | {"PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
 
 
 class Engine:
-    """One engine process and at most one job in it.
+    """One engine process and at most one request at work in it.
 
-    Make it, `poll` until `ready`, `render`, `poll` until `result` is set; `close` or `kill` in any case.
+    Make it, `poll` until `ready`; `ask`, `poll` until `result` is set, as often as there is work; `close` or `kill` in any case.
     """
 
     def __init__(self, python: str, version: str, environment: Mapping[str, str] | None = None, patience: float = 120.0):
-        """Starts the process and asks it to describe itself. `version`: what the engine has to be, up to its last number.
+        """Starts the process and asks it to describe itself. `version`: what the engine should be, up to its last number; another
+        one gets a warning.
 
         `patience`: seconds within which it has to answer that. Raises `EngineError` when it cannot be started.
         """
         self.python = python
         self.ready = False
+        self.found_version = ""
         self.result: dict[str, Any] | None = None
         self.progress: Progress | None = None
         self.messages: list[tuple[str, str]] = []
@@ -107,9 +118,19 @@ class Engine:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has answered everything and can be given more to do."""
+        return self.ready and self.alive and not self._pending
+
+    def ask(self, method: str, document: Mapping[str, Any]) -> None:
+        """Sends something to do: "render", "check", "fingerprint" or "splice". Its end arrives through `poll`."""
+        self.result, self.progress = None, None
+        self._request(method, document)
+
     def render(self, document: Mapping[str, Any]) -> None:
         """Sends a job. Its end arrives through `poll`."""
-        self._request("render", document)
+        self.ask("render", document)
 
     def abort(self) -> None:
         """Asks the engine to stop the job; `poll` then raises `EngineError` with the status "Aborted"."""
@@ -132,8 +153,11 @@ class Engine:
         self._outgoing.put(None)
         _thread(self._see_off).join(wait)
 
-    def kill(self) -> None:
-        """Ends the process and its children at once. Safe to call at any time, any number of times."""
+    def kill(self, wait: float = 0.5) -> None:
+        """Ends the process and its children at once. Safe to call at any time, any number of times.
+
+        Returns when they are gone, after at most `wait` seconds.
+        """
         self._outgoing.put(None)
         if not self.alive:
             return
@@ -145,7 +169,7 @@ class Engine:
         else:
             self._process.kill()
         try:
-            self._process.wait(0.5)
+            self._process.wait(wait)
         except subprocess.TimeoutExpired:
             return
 
@@ -178,23 +202,26 @@ class Engine:
 
     def _answered(self, method: str, message: dict[str, Any]) -> None:
         error = message.get("error")
-        if error and method in ("describe", "render"):
+        if error and method not in ("abort", "shutdown"):
             status = (error.get("data") or {}).get("status", "Failed") if isinstance(error, dict) else "Failed"
+            status = UNKNOWN_METHOD if isinstance(error, dict) and error.get("code") == -32601 else status
             text = error.get("message") if isinstance(error, dict) else str(error)
             raise EngineError(" ".join(str(text or "The engine failed without saying why.").split()), status)
         if method == "describe":
             self._check(message.get("result"))
             self.ready = True
-        elif method == "render":
+        elif method not in ("abort", "shutdown"):
             self.result = message.get("result") or {}
 
     def _check(self, description: Any) -> None:
         effect = description.get("effect") if isinstance(description, dict) else None
-        found = str(effect.get("version", "")) if isinstance(effect, dict) else ""
+        found = self.found_version = str(effect.get("version", "")) if isinstance(effect, dict) else ""
+        if not found:
+            raise EngineError(f"What answers in {self.python} is no engine of Flow Inpaint: {HOW_TO_SET}.")
         if found.split(".")[:2] != self._version.split(".")[:2]:
-            needed = ".".join(self._version.split(".")[:2])
-            text = f"The engine in {self.python} is version {found or 'unknown'} and this add-on needs {needed}"
-            raise EngineError(f"{text}: install the engine that came with it.")
+            # Only an engine that the user names gets here: the add-on's own is compared before it is started.
+            text = f"The engine in {self.python} is version {found} and this add-on is {self._version}"
+            self.messages.append(("warning", f"{text}: it is used as it is, because you named it."))
 
     def _obituary(self, code: int) -> str:
         if any(line.endswith(("No module named flow_inpaint", "No module named 'flow_inpaint'")) for line in list(self._tail)):

@@ -1,27 +1,22 @@
-"""The operator `sequencer.flow_inpaint`: a removal run by a window's timer, or to its end where there is no window."""
+"""The operators that start something: a removal, an update, a preview, a check. In a window they join the queue; where there is
+no window, or when a script says EXEC_DEFAULT, they work to the end and return when everything is there."""
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import bpy
-from bpy.app.handlers import persistent
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from . import engine_client, preferences, properties, removal
+from . import heartbeat, jobs, looking, preferences, properties, removal, task, updating
+from .task import TROUBLE, Cancelled, Task, TaskError, in_words
 
-_TICK = 0.1
+TROUBLES = (TaskError, *TROUBLE)
 
 
-class SEQUENCER_OT_flow_inpaint(bpy.types.Operator):
-    """Remove what the mask channel covers from the strip and put the repaired footage on a channel above it"""
-
-    bl_idname = "sequencer.flow_inpaint"
-    bl_label = "Flow Inpaint"
-    bl_options = {"REGISTER", "UNDO"}
-    __annotations__ = properties.operator_annotations()
-
-    _removal = None
-    _timer = None
+class _Starts:
+    """What the operators have in common that start a task."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -38,92 +33,177 @@ class SEQUENCER_OT_flow_inpaint(bpy.types.Operator):
         if bpy.app.background or context.window is None:
             return self.execute(context)
         try:
-            self._removal = self._begin(context)
-            self._removal.advance()
-        except (removal.RemovalError, engine_client.EngineError) as error:
+            jobs.add(self._making(context))
+        except TROUBLES as error:
             return self._failed(error)
-        self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        self._show(context)
-        return {"RUNNING_MODAL"}
+        heartbeat.start()
+        # Handled, and nothing done yet: no undo step. The job makes its own when it ends.
+        return {"INTERFACE"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if self.options.is_repeat or self.options.is_repeat_last:
             return self._failed("Flow Inpaint does not repeat itself: use the button in the Flow Inpaint tab.")
+        if jobs.busy():
+            return self._failed("Flow Inpaint is already at work: wait for its end, or stop it in the Flow Inpaint tab.")
         try:
-            self._removal = self._begin(context)
-            removal.run(self._removal, lambda text: print(text, flush=True))
-        except (removal.RemovalError, engine_client.EngineError) as error:
+            done = self._making(context)()
+            task.run(done, lambda text: print(text, flush=True))
+        except TROUBLES as error:
             return self._failed(error)
-        return self._done()
+        except Cancelled:
+            return self._failed("Flow Inpaint was stopped.")
+        for note in done.notes:
+            self.report({"WARNING"}, note)
+        self.report({"INFO"}, done.outcome())
+        return {"FINISHED"}
 
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if removal.running is not self._removal:
-            self._clear(context)
-            return {"CANCELLED"}
-        if event.type == "ESC" and event.value == "PRESS":
-            self._removal.cancel()
-            self._show(context)
-            return {"RUNNING_MODAL"}
-        if event.type != "TIMER":
-            return {"RUNNING_MODAL"} if self._removal.blocks_editing else {"PASS_THROUGH"}
-        try:
-            more = self._advance()
-        except removal.Cancelled:
-            self._clear(context)
-            self.report({"INFO"}, "Flow Inpaint was stopped: nothing was changed")
-            return {"CANCELLED"}
-        except removal.RemovalError as error:
-            self._clear(context)
-            return self._failed(error)
-        except BaseException:
-            self._clear(context)
-            raise
-        if more:
-            self._show(context)
-            return {"PASS_THROUGH"}
-        self._clear(context)
-        return self._done()
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Blender takes the operator away: its window closes, another file is opened."""
-        if self._removal is not None:
-            self._removal.stop()
-        self._clear(context)
-
-    def _begin(self, context: bpy.types.Context) -> removal.Removal:
-        scene = properties.scene_of(context)
-        request = properties.request(scene, properties.given_to(self))
-        return removal.Removal(scene, request, preferences.engine_python(context))
-
-    def _advance(self) -> bool:
-        """As much as a tick has time for: one look at the engine, or some frames that Blender renders."""
-        end = time.monotonic() + _TICK
-        more = self._removal.advance()
-        while more and self._removal.blocks_editing and time.monotonic() < end:
-            more = self._removal.advance()
-        return more
-
-    def _show(self, context: bpy.types.Context) -> None:
-        context.workspace.status_text_set(f"{self._removal.status()}  (ESC stops it)")
-        _redraw()
-
-    def _clear(self, context: bpy.types.Context) -> None:
-        if self._timer is not None:
-            context.window_manager.event_timer_remove(self._timer)
-            self._timer = None
-        for workspace in bpy.data.workspaces:
-            workspace.status_text_set(None)
-        _redraw()
+    def _making(self, context: bpy.types.Context) -> Callable[[], Task]:
+        """What makes the task, now or at another try: it holds none of Blender's data. Raises `TROUBLES`."""
+        raise NotImplementedError
 
     def _failed(self, error: Exception | str) -> set[str]:
         self.report({"ERROR"}, str(error))
         return {"CANCELLED"}
 
-    def _done(self) -> set[str]:
-        for note in self._removal.notes:
-            self.report({"WARNING"}, note)
-        self.report({"INFO"}, f"'{self._removal.strip_name}' is on channel {self._removal.channel}: {self._removal.path}")
+
+def _again(scene: bpy.types.Scene, make: Callable[[bpy.types.Scene], Task]) -> Callable[[], Task]:
+    """Makes a task of a scene that may have another name by then, or be gone."""
+    uid, name = scene.session_uid, scene.name
+
+    def made() -> Task:
+        found = next((one for one in bpy.data.scenes if one.session_uid == uid), None)
+        if found is None:
+            raise TaskError(f"The scene '{name}' is gone: start again in another one.", bad_input=True)
+        try:
+            return make(found)
+        except TROUBLE as error:
+            raise in_words(error) from error
+
+    return made
+
+
+class SEQUENCER_OT_flow_inpaint(_Starts, bpy.types.Operator):
+    """Remove what the mask channel covers from the strip and put the repaired footage on a channel above it"""
+
+    bl_idname = "sequencer.flow_inpaint"
+    bl_label = "Flow Inpaint"
+    bl_options = {"REGISTER", "UNDO"}
+    __annotations__ = properties.operator_annotations()
+
+    def _making(self, context: bpy.types.Context) -> Callable[[], Task]:
+        scene = properties.scene_of(context)
+        request = _named(scene, properties.request(scene, properties.given_to(self)))
+        python = preferences.engine_python(context)
+        return _again(scene, lambda found: removal.Removal(found, request, python))
+
+
+class SEQUENCER_OT_flow_inpaint_update(_Starts, bpy.types.Operator):
+    """Make the result again where its source, its matte or the settings have changed since"""
+
+    bl_idname = "sequencer.flow_inpaint_update"
+    bl_label = "Update"
+    bl_options = {"REGISTER", "UNDO"}
+    __annotations__ = {
+        "strip": StringProperty(name="Strip", description="Name of the result to update; empty for the active strip", options={"SKIP_SAVE"}),
+        "settings": EnumProperty(
+            name="Settings",
+            description="Where the settings come from",
+            items=[
+                ("RECIPE", "As It Was Made", "The settings that the result was made with"),
+                ("PANEL", "From the Panel", "The settings that the panel shows"),
+            ],
+            options={"SKIP_SAVE"},
+        ),
+    }
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, given: Any) -> str:
+        if given.settings == "PANEL":
+            return "Make the result again with the settings that the panel shows now"
+        return cls.__doc__
+
+    def _making(self, context: bpy.types.Context) -> Callable[[], Task]:
+        scene = properties.scene_of(context)
+        name = self.strip or removal.active_strip(scene)
+        settings = updating.settings_of(properties.request(scene, {})) if self.settings == "PANEL" else None
+        python = preferences.engine_python(context)
+        return _again(scene, lambda found: updating.Update(found, name, python, settings))
+
+
+class SEQUENCER_OT_flow_inpaint_preview(_Starts, bpy.types.Operator):
+    """Inpaint the frame under the playhead, with enough frames around it, and show it as an image"""
+
+    bl_idname = "sequencer.flow_inpaint_preview"
+    bl_label = "Preview Frame"
+    bl_options = {"REGISTER"}
+
+    def _making(self, context: bpy.types.Context) -> Callable[[], Task]:
+        return _look(context, looking.Preview)
+
+
+class SEQUENCER_OT_flow_inpaint_check(_Starts, bpy.types.Operator):
+    """Say what the removal would take: how much is masked, time, memory and methods"""
+
+    bl_idname = "sequencer.flow_inpaint_check"
+    bl_label = "Check"
+    bl_options = {"REGISTER"}
+
+    def _making(self, context: bpy.types.Context) -> Callable[[], Task]:
+        return _look(context, looking.Check)
+
+
+def _look(context: bpy.types.Context, kind: type) -> Callable[[], Task]:
+    scene = properties.scene_of(context)
+    request = _named(scene, properties.request(scene, {}))
+    python = preferences.engine_python(context)
+    return _again(scene, lambda found: kind(found, request, python))
+
+
+def _named(scene: bpy.types.Scene, request: properties.Request) -> properties.Request:
+    """With the active strip's name in it, so that the same one is meant later."""
+    return replace(request, source=request.source or removal.active_strip(scene))
+
+
+class FLOW_INPAINT_OT_job(bpy.types.Operator):
+    """Stop the job, start it again, or clear the list"""
+
+    bl_idname = "flow_inpaint.job"
+    bl_label = "Job"
+    bl_options = {"INTERNAL"}
+    __annotations__ = {
+        "number": bpy.props.IntProperty(options={"SKIP_SAVE"}),
+        "action": EnumProperty(
+            items=[
+                ("CANCEL", "Stop", "Stop this job, or take it out of the queue"),
+                ("RETRY", "Retry", "Put the job at the end of the queue once more, with the strips as they are now"),
+                ("CLEAR", "Clear", "Take the jobs that are over from the list"),
+            ],
+            options={"SKIP_SAVE"},
+        ),
+        "all": BoolProperty(name="All", description="Stop everything that runs or waits", options={"SKIP_SAVE"}),
+    }
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, given: Any) -> str:
+        if given.action == "CANCEL" and given.all:
+            return "Stop everything that runs or waits"
+        return cls.bl_rna.properties["action"].enum_items[given.action].description
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        try:
+            if self.action == "RETRY":
+                jobs.retry(self.number)
+                heartbeat.start()
+            elif self.action == "CLEAR":
+                jobs.clear()
+            else:
+                for job in list(jobs.listed) if self.all else [jobs.find(self.number)]:
+                    if job is not None:
+                        jobs.cancel(job.number)
+        except TROUBLES as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        heartbeat.redraw()
         return {"FINISHED"}
 
 
@@ -139,33 +219,23 @@ class FLOW_INPAINT_OT_use_preset(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _redraw() -> None:
-    """The sidebars only: drawing a preview can take as long as rendering a frame."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            for region in area.regions if area.type == "SEQUENCE_EDITOR" else ():
-                if region.type == "UI":
-                    region.tag_redraw()
-
-
-@persistent
-def _stop_running(*_: Any) -> None:
-    """Another file takes this one's place, or the add-on leaves."""
-    if removal.running is not None:
-        removal.running.stop()
-
-
-_CLASSES = (SEQUENCER_OT_flow_inpaint, FLOW_INPAINT_OT_use_preset)
+_CLASSES = (
+    SEQUENCER_OT_flow_inpaint,
+    SEQUENCER_OT_flow_inpaint_update,
+    SEQUENCER_OT_flow_inpaint_preview,
+    SEQUENCER_OT_flow_inpaint_check,
+    FLOW_INPAINT_OT_job,
+    FLOW_INPAINT_OT_use_preset,
+)
 
 
 def register() -> None:
     for cls in _CLASSES:
         bpy.utils.register_class(cls)
-    bpy.app.handlers.load_pre.append(_stop_running)
+    heartbeat.register()
 
 
 def unregister() -> None:
-    _stop_running()
-    bpy.app.handlers.load_pre.remove(_stop_running)
+    heartbeat.unregister()
     for cls in reversed(_CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,9 +1,22 @@
-"""The sequencer's sidebar tab: the scene's settings, the button, and what the running removal is doing."""
+"""The sequencer's sidebar tab: the scene's settings, what is wrong with them, the buttons, the jobs, and the active result."""
 from __future__ import annotations
+
+import time
+from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, preferences, properties, removal, sentence
+from . import descriptor, diagnosis, engine_panel, jobs, looking, mask_channels, properties, recipe, sentence, strips
+
+_ICONS = {
+    jobs.State.WAITING: "TIME",
+    jobs.State.DONE: "CHECKMARK",
+    jobs.State.FAILED: "ERROR",
+    jobs.State.CANCELLED: "X",
+}
+_MISSING_S = 2.0
+
+_missing: dict[tuple[str, str], tuple[float, int]] = {}
 
 
 class _SequencerTab:
@@ -24,22 +37,78 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         scene = properties.scene_of(context)
-        settings = scene.flow_inpaint
-        column = layout.column()
-        column.enabled = removal.running is None
-        _draw_source(column, scene)
-        for name in ("mask_channel", "reference_channel", "output", "preset", "format"):
-            column.prop(settings, name)
-        if removal.running is not None:
-            layout.progress(factor=removal.running.fraction, text=removal.running.status().removeprefix("Flow Inpaint: "))
-            layout.label(text="ESC stops it")
-            return
-        try:
-            preferences.engine_python(context)
-        except engine_client.EngineError as error:
-            sentence.draw(layout, str(error), context.region.width)
-        layout.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")
+        settings, source = scene.flow_inpaint, diagnosis.source_of(scene)
+        _draw_source(layout, source)
+        row = mask_channels.draw(layout, scene)
+        masks = diagnosis.masks_of(scene)
+        shown = row.row(align=True)
+        shown.enabled = bool(masks)
+        shown.operator("flow_inpaint.show_matte", text="", icon="OVERLAY", depress=strips.mattes.shown(masks))
+        row.operator("flow_inpaint.make_matte", text="", icon="ADD")
+        for name in ("reference_channel", "preset", "range", "output", "format", "mute_source"):
+            layout.prop(settings, name)
+        ready = engine_panel.draw(layout, context, context.region.width)
+        found = diagnosis.problems(scene)
+        _draw_problems(layout, found, context.region.width)
+        column = layout.column(align=True)
+        column.enabled = ready and not found
+        start = column.row(align=True)
+        start.scale_y = 1.3
+        start.operator("sequencer.flow_inpaint", text="Remove", icon="PLAY")
+        looks = column.row(align=True)
+        looks.operator("sequencer.flow_inpaint_preview", icon="IMAGE_DATA")
+        looks.operator("sequencer.flow_inpaint_check", icon="INFO")
         layout.operator("sequencer.flow_inpaint_export_frame", icon="BRUSH_DATA")
+        if source is not None and looking.last_check.get("strip") == source.name:
+            for line in looking.last_check["lines"]:
+                sentence.draw(layout, line, context.region.width, icon="BLANK1")
+
+
+class SEQUENCER_PT_flow_inpaint_result(_SequencerTab, bpy.types.Panel):
+    """What the active strip is, when a removal made it."""
+
+    bl_label = "Result"
+    bl_parent_id = "SEQUENCER_PT_flow_inpaint"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        source = diagnosis.source_of(properties.scene_of(context))
+        return super().poll(context) and source is not None and recipe.read(source) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        strip = diagnosis.source_of(properties.scene_of(context))
+        made = recipe.read(strip)
+        preset = descriptor.presets().get(made.request["params"].get("preset", ""), {}).get("label", "?")
+        layout.label(text=f"Made of '{made.source['name']}' by version {made.engine}, preset {preset}")
+        missing = _missing_of(strip)
+        if missing:
+            sentence.draw(layout, f"{missing} of its files {'is' if missing == 1 else 'are'} missing: make them again.", context.region.width)
+        column = layout.column(align=True)
+        label = "Make the Missing Again" if missing else "Update"
+        column.operator("sequencer.flow_inpaint_update", text=label, icon="FILE_REFRESH").settings = "RECIPE"
+        column.operator("sequencer.flow_inpaint_update", text="Update with the Panel's Settings").settings = "PANEL"
+        column.operator("flow_inpaint.load_settings")
+
+
+class SEQUENCER_PT_flow_inpaint_jobs(_SequencerTab, bpy.types.Panel):
+    bl_label = "Jobs"
+    bl_parent_id = "SEQUENCER_PT_flow_inpaint"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return super().poll(context) and bool(jobs.listed)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        for job in jobs.in_order():
+            _draw_job(layout.box(), job, context.region.width)
+        row = layout.row(align=True)
+        if len([job for job in jobs.listed if not job.over]) > 1:
+            stop = row.operator("flow_inpaint.job", text="Stop All", icon="CANCEL")
+            stop.action, stop.all = "CANCEL", True
+        if any(job.over for job in jobs.listed):
+            row.operator("flow_inpaint.job", text="Clear List").action = "CLEAR"
 
 
 class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):
@@ -51,7 +120,6 @@ class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.enabled = removal.running is None
         settings = properties.scene_of(context).flow_inpaint
         for group in descriptor.groups():
             header, body = layout.panel(f"SEQUENCER_PT_flow_inpaint_{group['name']}")
@@ -65,26 +133,94 @@ class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):
             layout.operator("flow_inpaint.use_preset", icon="LOOP_BACK")
 
 
-def _draw_source(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
-    row = layout.split(factor=0.4)
-    name = row.row()
-    name.alignment = "RIGHT"
-    name.label(text="Source")
+def _draw_source(layout: bpy.types.UILayout, strip: Any) -> None:
+    row = mask_channels.labelled(layout, "Source")
     if strip is None:
         row.label(text="No active strip", icon="INFO")
     else:
-        row.label(text=strip.name)
+        line = row.row(align=True)
+        line.label(text=strip.name)
+        marked = recipe.mark_of(strip) is not None
+        line.operator("flow_inpaint.mark", text="", icon="BOOKMARKS", depress=marked, emboss=marked)
 
 
-_CLASSES = (SEQUENCER_PT_flow_inpaint, SEQUENCER_PT_flow_inpaint_advanced)
+def _draw_problems(layout: bpy.types.UILayout, found: list[diagnosis.Problem], width: int) -> None:
+    for problem in found[:2]:
+        box = layout.box()
+        sentence.draw(box, problem.text, width)
+        if problem.operator:
+            box.operator(problem.operator, text=problem.label)
+
+
+def _draw_job(layout: bpy.types.UILayout, job: jobs.Job, width: int) -> None:
+    row = layout.row()
+    row.label(text=f"{job.verb} '{job.subject}'", icon=_ICONS.get(job.state, "PLAY"))
+    if job.over:
+        button = row.operator("flow_inpaint.job", text="", icon="LOOP_BACK", emboss=False)
+        button.action = "RETRY"
+    else:
+        button = row.operator("flow_inpaint.job", text="", icon="X", emboss=False)
+        button.action = "CANCEL"
+    button.number = job.number
+    if job.state is jobs.State.RUNNING:
+        layout.progress(factor=job.task.fraction, text=job.status())
+    elif job.text:
+        sentence.draw(layout, job.text, width, icon="BLANK1")
+
+
+def _missing_of(strip: Any) -> int:
+    """How many of the strip's files are missing. The disk is not asked at every redraw."""
+    key = (strip.name, str(strips.files.paths(strip)[0]))
+    at, number = _missing.get(key, (0.0, 0))
+    if time.monotonic() - at > _MISSING_S:
+        number = len(recipe.missing(strip))
+        _missing.clear()
+        _missing[key] = time.monotonic(), number
+    return number
+
+
+def _menu(self: Any, _context: bpy.types.Context) -> None:
+    """The end of the Strip menu and of the context menu."""
+    layout = self.layout
+    layout.separator()
+    layout.operator_context = "INVOKE_DEFAULT"
+    layout.menu("SEQUENCER_MT_flow_inpaint")
+
+
+class SEQUENCER_MT_flow_inpaint(bpy.types.Menu):
+    bl_label = "Flow Inpaint"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator("sequencer.flow_inpaint", text="Remove")
+        layout.operator("sequencer.flow_inpaint_update")
+        layout.separator()
+        layout.operator("sequencer.flow_inpaint_preview")
+        layout.operator("sequencer.flow_inpaint_check")
+        layout.separator()
+        for name in ("make_matte", "draw_matte", "show_matte", "mark"):
+            layout.operator(f"flow_inpaint.{name}")
+
+
+_CLASSES = (
+    SEQUENCER_PT_flow_inpaint,
+    SEQUENCER_PT_flow_inpaint_jobs,
+    SEQUENCER_PT_flow_inpaint_result,
+    SEQUENCER_PT_flow_inpaint_advanced,
+    SEQUENCER_MT_flow_inpaint,
+)
+_MENUS = ("SEQUENCER_MT_strip", "SEQUENCER_MT_context_menu")
 
 
 def register() -> None:
     for cls in _CLASSES:
         bpy.utils.register_class(cls)
+    for name in _MENUS:
+        getattr(bpy.types, name).append(_menu)
 
 
 def unregister() -> None:
+    for name in _MENUS:
+        getattr(bpy.types, name).remove(_menu)
     for cls in reversed(_CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,4 +1,4 @@
-"""The add-on's preferences: which Python runs the engine, and how to get the engine into it."""
+"""The add-on's preferences: the engine that it installs, and another one for those who have their own."""
 from __future__ import annotations
 
 import os
@@ -6,62 +6,46 @@ import os
 import bpy
 from bpy.props import StringProperty
 
-from . import descriptor, engine_client, sentence
+from . import engine_choice, engine_client, engine_panel
 
 _FRAME = 60  # pixels that the frame around an add-on's preferences takes
 
 
 def engine_python(context: bpy.types.Context) -> str:
-    """The interpreter for the engine. Raises `engine_client.EngineError` when none is set or it does not exist."""
-    addon = context.preferences.addons.get(__package__)
-    preference = addon.preferences.engine_python if addon and addon.preferences else ""
-    return engine_client.find_python(bpy.path.abspath(preference))
+    """The interpreter for the engine. Raises `engine_client.EngineError` when there is none, or one that is of no use."""
+    return engine_choice.python(context)
 
 
-def _install_command(_preferences: bpy.types.AddonPreferences) -> str:
-    wheel = descriptor.bundled_wheel()
-    package = str(wheel) if wheel else "flow-inpaint"
-    try:
-        python = engine_python(bpy.context)
-    except engine_client.EngineError:
-        python = "python3"
-    return " ".join(f'"{word}"' if " " in word else word for word in (python, "-m", "pip", "install", package))
-
-
-def _keep_command(_preferences: bpy.types.AddonPreferences, _text: str) -> None:
-    """The field can be entered, which is how its text is copied, but not changed."""
+def _changed(_preferences: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
+    engine_choice.forget()
 
 
 class FlowInpaintPreferences(bpy.types.AddonPreferences):
     bl_idname = __package__
     __annotations__ = {
+        "engine_folder": StringProperty(
+            name="Engine Folder",
+            description="Where the engine is installed; empty: in your user folder. Needs up to 15 GB with PyTorch for a graphics card",
+            subtype="DIR_PATH",
+            update=_changed,
+        ),
         "engine_python": StringProperty(
             name="Engine Python",
-            description="The Python 3.11 or later that has the flow-inpaint package; the folder of a virtual environment will do",
+            description="A Python that has the flow-inpaint package already, used instead of the engine that the add-on installs; "
+            "the folder of a virtual environment will do",
             subtype="FILE_PATH",
-        ),
-        "install_command": StringProperty(
-            name="Install Command",
-            description="Run this in a terminal to put the engine into its Python. Hover over the field and press Ctrl C to copy it",
-            get=_install_command,
-            set=_keep_command,
+            update=_changed,
         ),
     }
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
+        engine_panel.draw_preferences(layout, context, context.region.width - _FRAME)
+        layout.prop(self, "engine_folder")
         layout.prop(self, "engine_python")
-        try:
-            python = engine_python(context)
-        except engine_client.EngineError as error:
-            sentence.draw(layout, str(error), context.region.width - _FRAME)
-        else:
-            told = f" ({engine_client.VARIABLE} says so)" if os.environ.get(engine_client.VARIABLE, "").strip() else ""
-            layout.label(text=f"The engine runs in {python}{told}")
-        layout.prop(self, "install_command")
-        wheel = descriptor.bundled_wheel()
-        if wheel:
-            layout.label(text=f"The engine's package lies in {wheel}")
+        variable = os.environ.get(engine_client.VARIABLE, "").strip()
+        if variable:
+            layout.label(text=f"The environment variable {engine_client.VARIABLE} names another engine: {variable}", icon="INFO")
 
 
 def register() -> None:

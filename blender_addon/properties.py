@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, IntVectorProperty, PointerProperty, StringProperty
 
-from . import descriptor
+from . import descriptor, frame_range
 
 DEFAULT_OUTPUT = "//flow_inpaint/"
 DEFAULT_MASK_CHANNEL = 2
@@ -24,13 +24,19 @@ _BLEND_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if "is_path_supports_blend_re
 
 @dataclass(frozen=True)
 class Request:
-    """What to do, as the user said it. `source` empty: the active strip. `params` as the engine takes them, preset included."""
+    """What to do, as the user said it.
+
+    `source` empty: the active strip. `params` as the engine takes them, preset included. `frames`: the first and the last
+    timeline frame wanted; None: the whole strip. `mute_source`: hide the source once the result is there.
+    """
 
     source: str
     mask_channel: int
     output: str
     format: str
     params: dict[str, Any]
+    frames: tuple[int, int] | None = None
+    mute_source: bool = False
     reference_channel: int = 0
 
 
@@ -45,26 +51,39 @@ def request(scene: bpy.types.Scene, given: Mapping[str, Any]) -> Request:
     fixed = {name: given.get(name, getattr(settings, name)) for name in _fixed()}
     changed = {} if "preset" in given else settings.changed()
     changed |= {name: value for name, value in given.items() if name in descriptor.parameters()}
-    params = {"preset": fixed["preset"], **changed}
-    return Request(given.get("source", ""), fixed["mask_channel"], fixed["output"], fixed["format"], params, fixed["reference_channel"])
+    return Request(
+        given.get("source", ""),
+        fixed["mask_channel"],
+        fixed["output"],
+        fixed["format"],
+        {"preset": fixed["preset"], **changed},
+        given.get("frames") or frame_range.of(scene, fixed["range"]),
+        fixed["mute_source"],
+        fixed["reference_channel"],
+    )
 
 
 def operator_annotations() -> dict[str, Any]:
     """The operator's properties. None of them remembers the last run: what is not given is read from the scene."""
     quiet = {"options": {"SKIP_SAVE"}}
     source = StringProperty(name="Source", description="Name of the strip to repair; empty for the active strip", **quiet)
+    frames = IntVectorProperty(
+        name="Frames", description="The first and the last timeline frame to repair, instead of a named range", size=2, **quiet
+    )
     parameters = {name: _property(declared, **quiet) for name, declared in descriptor.parameters().items()}
-    return {"source": source} | _fixed(**quiet) | parameters
+    return {"source": source, "frames": frames} | _fixed(**quiet) | parameters
 
 
 def given_to(operator: bpy.types.Operator) -> dict[str, Any]:
     """The properties that the operator's caller has set."""
-    names = ["source", *_fixed(), *descriptor.parameters()]
+    names = ["source", "frames", *_fixed(), *descriptor.parameters()]
     return {name: _plain(getattr(operator, name)) for name in names if operator.properties.is_property_set(name)}
 
 
 def _plain(value: Any) -> Any:
     """Blender's floats have 24 bits: without this 0.1 would arrive as 0.10000000149."""
+    if isinstance(value, bpy.types.bpy_prop_array):
+        return tuple(value)
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
@@ -106,6 +125,10 @@ def _fixed(**more: Any) -> dict[str, Any]:
             description="How the repaired footage is stored",
             items=[(name, f["label"], f["hint"]) for name, f in descriptor.formats().items()],
             **more,
+        ),
+        "range": EnumProperty(name="Frames", description="Which frames of the strip are repaired", items=frame_range.ITEMS, **more),
+        "mute_source": BoolProperty(
+            name="Mute Source", description="Mute the source strip once the repaired footage is there", default=False, **more
         ),
     }
 

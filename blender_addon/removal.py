@@ -1,217 +1,162 @@
-"""One removal, from the strip to the new strip, in steps short enough for a window that goes on living."""
+"""One removal, from the strip to the new strip."""
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, result_files, strips
+from . import descriptor, engine_client, recipe, result_files, strips
 from .properties import Request
+from .task import TROUBLE, Task, TaskError, in_words, reach_of
 
-_STARTING = "Starting the engine"
-_STAGES = {
-    "matte": "Reading the matte",
-    "flow": "Following the motion",
-    "completion": "Completing the motion",
-    "trace": "Looking for what is behind",
-    "fill": "Inventing what no frame shows",
-    "write": "Writing the result",
-}
-"""The engine's words for its stages, as the user reads them."""
-
-_RENDER_SHARE = 0.15
-_ABORT_PATIENCE = 0.6
-
-running: Removal | None = None
+_LOOK_SHARE = 0.1
 
 
-class RemovalError(Exception):
-    """One sentence for the person at the screen."""
+class Removal(Task):
+    """Call `advance` until it returns False; then `strip_name`, `channel` and `path` say what was made."""
 
-
-class Cancelled(Exception):
-    """The user stopped it; nothing is left of it."""
-
-
-class Removal:
-    """Call `advance` until it returns False; then `strip_name`, `channel` and `path` say what was made.
-
-    Holds no Blender data between two steps, so that undo, deleted strips and other scenes cannot pull it away.
-    """
+    verb = "Remove"
 
     def __init__(self, scene: bpy.types.Scene, request: Request, python: str):
-        global running
-        if running is not None:
-            raise RemovalError("Flow Inpaint is already at work: wait for its end, or press ESC to stop it.")
-        self.stage = _STARTING
-        self.fraction = 0.0
-        self.eta_s: float | None = None
-        self.notes: list[str] = []
-        self.blocks_editing = False
-        self.strip_name = request.source or _active_strip(scene)
+        """Looks at the strips at once. Raises `TaskError`."""
+        self.strip_name = request.source or active_strip(scene)
+        super().__init__(scene, python, self.strip_name)
+        self.changes_strips = True
         self.channel = 0
         self.path = Path()
         self._request = request
-        self._python = python
-        self._scene_uid = scene.session_uid
-        self._cancelling = False
-        self._patience = 0.0
-        self._begin = 0.0
-        self._steps = self._work()
-        running = self
-
-    def advance(self, patience: float = 0.0) -> bool:
-        """One step; False when the strip is there. `patience`: how long the step may wait for news, in seconds.
-
-        Raises `RemovalError` or `Cancelled`; nothing half done is left then.
-        """
-        self._patience = patience
+        self._recipe: recipe.Recipe | None = None
         try:
-            next(self._steps)
-            return True
-        except StopIteration:
-            self._leave()
-            return False
-        except (strips.StripError, engine_client.EngineError, result_files.ResultError) as error:
-            self._leave()
-            raise RemovalError(str(error)) from error
+            self._place = result_files.ResultPlace(result_files.folder_of(request.output), self.strip_name)
+        except TROUBLE as error:
+            raise in_words(error) from error
+        try:
+            self._resolve(scene)
+        except TROUBLE as error:
+            self._discard()
+            raise in_words(error) from error
         except BaseException:
-            self._leave()
+            self._discard()
             raise
 
-    def cancel(self) -> None:
-        """Asks for the end; `advance` raises `Cancelled` within a second."""
-        self._cancelling = True
+    def outcome(self) -> str:
+        return f"'{self.strip_name}' is on channel {self.channel}: {self.path}"
 
-    def stop(self) -> None:
-        """Ends it at once, whatever it is doing."""
-        self._steps.close()
-        self._leave()
+    def result(self) -> dict[str, Any]:
+        made = {"source": self.subject, "strip": self.strip_name, "channel": self.channel, "path": str(self.path)}
+        return made | {"done": "made", "frames": self.frames, "notes": self.notes}
 
-    def status(self) -> str:
-        """What it is doing, how far it is and how long it will take, in one line."""
-        if self._cancelling:
-            return "Flow Inpaint: Stopping"
-        text = f"Flow Inpaint: {self.stage}, {self.fraction:.0%}"
-        if self.eta_s is not None:
-            minutes, seconds = divmod(round(self.eta_s), 60)
-            text += f", {minutes}:{seconds:02d} left"
-        return text
-
-    def _leave(self) -> None:
-        global running
-        if running is self:
-            running = None
+    def _resolve(self, scene: bpy.types.Scene) -> None:
+        request = self._request
+        resolved = resolve(scene, request, self.strip_name, self._place.work)
+        source = strips.find_source(scene, self.strip_name)
+        self._known = {
+            "source": recipe.identity(source),
+            "mattes": [strip.name for strip in strips.mask_strips(scene, source, request.mask_channel)],
+            "request": recipe.request_of(request, source),
+        }
+        self._resolved = resolved
+        self._first, self.frames = wanted(resolved, request)
+        self.notes += resolved.notes
+        self._snap(scene, resolved, self._place.work)
 
     def _work(self) -> Iterator[None]:
-        place = result_files.ResultPlace(result_files.folder_of(self._request.output), self.strip_name)
-        try:
-            resolved = strips.resolve(self._scene(), self.strip_name, self._request.mask_channel, place.work)
-            self.notes += resolved.notes
-            declared = descriptor.formats()[self._request.format]
-            target = place.target(declared["extension"], declared["kind"])
-            output = {"path": str(target), "format": self._request.format}
-            clean = strips.references(self._scene(), self.strip_name, self._request.reference_channel)
-            document = {**resolved.document, "output": output, "params": self._request.params}
-            result = yield from self._engine(resolved, document | ({"references": clean} if clean else {}))
-            self.path = place.commit(target)
-        finally:
-            place.discard()
-        files = None if declared["kind"] == "video" else result["files"]
-        self._place(resolved, files)
+        format = descriptor.formats()[self._request.format]
+        target = self._place.target(format["extension"], format["kind"])
+        files = yield from self._with_engine(lambda engine: self._render(engine, target))
+        yield from self._when_free()
+        self.path = self._place.commit(target)
+        self._put(None if format["kind"] == "video" else files)
+        self._discard()
 
-    def _engine(self, resolved: strips.Resolved, document: dict[str, Any]) -> Generator[None, None, dict[str, Any]]:
-        """Runs the job. The engine starts before Blender renders, so that a missing one is found out at once."""
-        engine = engine_client.Engine(self._python, descriptor.version())
-        try:
-            self._begin = _RENDER_SHARE if resolved.renders else 0.0
-            yield from self._await(engine, lambda: engine.ready)
-            yield from self._render_strips(engine, resolved.renders)
-            engine.render(document)
-            yield from self._await(engine, lambda: engine.result is not None)
-        except BaseException:
-            engine.kill()
-            raise
-        engine.close(wait=self._patience)
-        return engine.result
+    def _render(self, engine: engine_client.Engine, target: Path) -> Generator[None, None, list[str]]:
+        resolved, request = self._resolved, self._request
+        yield from self._render_strips(engine, resolved.renders)
+        document = job_of(resolved, request, self._first, self.frames)
+        output = {"path": str(target), "format": request.format}
+        self.stage = "Looking at the footage"
+        found = yield from self._fingerprint(engine, document | {"output": output}, _LOOK_SHARE)
+        result = yield from self._ask(engine, "render", document | {"output": output})
+        self._recipe = recipe.Recipe(
+            engine=engine.found_version,
+            start=resolved.start,
+            first=self._first,
+            count=self.frames,
+            keys=found["keys"],
+            methods=found["methods"],
+            how=resolved.how.value,
+            size=[found["width"], found["height"]],
+            job=document,
+            **self._known,
+        )
+        return result["files"]
 
-    def _render_strips(self, engine: engine_client.Engine, tasks: list[strips.Render]) -> Iterator[None]:
-        """Blender renders what the engine cannot read. The user's edits wait meanwhile: there is a copy of the scene in the file."""
-        total, before = sum(task.frames for task in tasks), 0
-        self.blocks_editing = bool(tasks)
-        for task in tasks:
-            steps = task.run_steps()
-            try:
-                for done, _ in steps:
-                    self.stage = task.label
-                    self.fraction = self._begin * (before + done) / max(total, 1)
-                    engine.poll()
-                    yield
-                    self._check_cancelled()
-            finally:
-                steps.close()
-            before += task.frames
-        self.blocks_editing = False
-
-    def _await(self, engine: engine_client.Engine, done: Callable[[], bool]) -> Iterator[None]:
-        """Lets the engine work until `done`. When the user cancels, it gets a moment to leave in good order."""
-        deadline = None
-        while not done():
-            if self._cancelling and deadline is None:
-                engine.abort()
-                deadline = time.monotonic() + (_ABORT_PATIENCE if engine.ready else 0.0)
-            if deadline is not None and time.monotonic() >= deadline:
-                raise Cancelled
-            try:
-                engine.poll(self._patience)
-            except engine_client.EngineError as error:
-                if self._cancelling:
-                    raise Cancelled from error
-                raise
-            self._listen(engine)
-            yield
-        self._check_cancelled()
-
-    def _listen(self, engine: engine_client.Engine) -> None:
-        self.notes += [text for level, text in engine.messages if level == "warning"]
-        engine.messages.clear()
-        if engine.progress:
-            self.stage = _STAGES.get(engine.progress.stage, engine.progress.stage.capitalize())
-            self.fraction = self._begin + (1.0 - self._begin) * engine.progress.fraction
-            self.eta_s = engine.progress.eta_s
-
-    def _check_cancelled(self) -> None:
-        if self._cancelling:
-            raise Cancelled
-
-    def _scene(self) -> bpy.types.Scene | None:
-        return next((scene for scene in bpy.data.scenes if scene.session_uid == self._scene_uid), None)
-
-    def _place(self, resolved: strips.Resolved, files: list[str] | None) -> None:
-        scene = self._scene()
+    def _put(self, files: list[str] | None) -> None:
+        scene, resolved = self._scene(), self._resolved
         if scene is None:
-            raise RemovalError(f"The scene of strip '{resolved.strip_name}' is gone: the result lies in {self.path}.")
-        strip = strips.place(scene, resolved.strip_name, self.path, files, resolved.start, resolved.length, self.path.stem, how=resolved.how)
+            raise TaskError(f"The scene of strip '{resolved.strip_name}' is gone: the result lies in {self.path}.")
+        start = resolved.start + self._first
+        strip = strips.place(scene, resolved.strip_name, self.path, files, start, self.frames, self.path.stem, how=resolved.how)
+        recipe.write(strip, self._recipe)
         self.strip_name, self.channel = strip.name, strip.channel
+        if self._request.mute_source:
+            strips.find(scene, resolved.strip_name).mute = True
+        masks = [mask for mask in map(lambda name: strips.find(scene, name), self._known["mattes"]) if mask is not None]
+        if strips.mattes.shown(masks):
+            strips.mattes.show(masks, False)  # what is wanted to be seen now is the result
+
+    def _discard(self) -> None:
+        self._place.discard()
 
 
-def run(removal: Removal, say: Callable[[str], None]) -> None:
-    """Runs it to its end, saying how far it is whenever the stage changes and every five seconds. Raises as `Removal.advance`."""
-    said, said_at = "", float("-inf")
-    try:
-        while removal.advance(patience=0.25):
-            if removal.stage != said or time.monotonic() > said_at + 5.0:
-                say(removal.status())
-                said, said_at = removal.stage, time.monotonic()
-    finally:
-        removal.stop()
+def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path) -> strips.Resolved:
+    """The strips as the engine needs them: the frames that are asked for, with those around them that it looks at. Raises `StripError`."""
+    window = None
+    if request.frames is not None:
+        strip = strips.find_source(scene, source)
+        inside(strip, request.frames)
+        reach = reach_of(request.params)
+        window = request.frames[0] - reach, request.frames[1] + reach
+    resolved = strips.resolve(scene, source, request.mask_channel, folder, window)
+    clean = strips.references(scene, source, request.reference_channel)
+    shift = resolved.start - strips.left(strips.find_source(scene, source))
+    near = [one | {"frame": one["frame"] - shift} for one in clean if 0 <= one["frame"] - shift < resolved.length]
+    if near:
+        resolved.document["references"] = near
+    return resolved
 
 
-def _active_strip(scene: bpy.types.Scene) -> str:
+def inside(strip: Any, frames: tuple[int, int]) -> None:
+    """Raises `StripError` when the strip shows none of these timeline frames."""
+    first, last = strips.left(strip), strips.right(strip) - 1
+    if frames[0] > frames[1]:
+        raise strips.StripError(f"The frames {frames[0]} to {frames[1]} end before they begin: give the first one first.")
+    if frames[0] > last or frames[1] < first:
+        raise strips.StripError(
+            f"Strip '{strip.name}' (frames {first} to {last}) shows none of the frames {frames[0]} to {frames[1]}: choose others."
+        )
+
+
+def wanted(resolved: strips.Resolved, request: Request) -> tuple[int, int]:
+    """The first picture that is asked for, counted from the first one that the engine sees, and how many there are."""
+    if request.frames is None:
+        return 0, resolved.length
+    first = max(request.frames[0] - resolved.start, 0)
+    last = min(request.frames[1] - resolved.start, resolved.length - 1)
+    return first, last + 1 - first
+
+
+def job_of(resolved: strips.Resolved, request: Request, first: int, count: int) -> dict[str, Any]:
+    """The job document without its output."""
+    document = {**resolved.document, "params": request.params}
+    return document if (first, count) == (0, resolved.length) else document | {"frames": [first, first + count - 1]}
+
+
+def active_strip(scene: bpy.types.Scene) -> str:
+    """The active strip's name. Raises `TaskError` when there is none."""
     active = scene.sequence_editor.active_strip if scene.sequence_editor else None
     if active is None:
-        raise RemovalError("No strip is active: select the strip to repair, or give its name.")
+        raise TaskError("No strip is active: select the strip to repair, or give its name.", bad_input=True)
     return active.name

@@ -12,6 +12,9 @@ import bpy
 _MEDIA_ENDING = re.compile(r"\.(mp4|mov|mkv|avi|webm|mxf|mts|m4v|mpg|png|jpe?g|tiff?|exr)$", re.IGNORECASE)
 
 
+_made: set[Path] = set()
+
+
 class ResultError(Exception):
     """One sentence for the person at the screen: it names the folder or file and says what to do."""
 
@@ -50,7 +53,7 @@ class ResultPlace:
         """Raises `ResultError` when the folder cannot be made or written."""
         self.folder = folder
         self._stem = f"{file_name(strip_name)}_flow_inpaint"
-        self._made = [f for f in (folder, *folder.parents) if not f.exists()]
+        _made.update(f for f in (folder, *folder.parents) if not f.exists())
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.name, self.work = self._reserve()
@@ -100,7 +103,10 @@ class ResultPlace:
         return any(entry.lstrip(".").split(".")[0].lower() == name.lower() for entry in names)
 
     def _remove_made(self) -> None:
-        for folder in self._made:
+        """Folders made for a result that did not come, by this place or by another one that used them at the same time."""
+        for folder in (self.folder, *self.folder.parents):
+            if folder not in _made:
+                return
             try:
                 folder.rmdir()
             except OSError:

@@ -244,6 +244,7 @@ OPTION = "--" + FIRST["name"].replace("_", "-")
         (["check", "missing.mkv", "b", "c.mkv"], "missing.mkv does not exist."),
         (["run", "missing.mkv", "b", "c.mkv"], "missing.mkv does not exist."),
         (["evaluate", "a", "b"], "The following arguments are required: MASKS; flow-inpaint evaluate --help says more."),
+        (["evaluate", "table"], "The following arguments are required: N; flow-inpaint evaluate table --help says more."),
         (["describe", "--jsn"], "There is no option '--jsn' here; did you mean '--json'?"),
         (["doctor", "me"], "'me' is one argument too many; flow-inpaint --help says more."),
     ],
@@ -354,7 +355,7 @@ def test_describe(capfd):
 def test_help_and_version(capfd):
     assert cli.main(["--version"]) == 0
     assert capfd.readouterr().out == f"flow-inpaint {flow_inpaint.__version__}\n"
-    for words in ([], ["run"], ["check"], ["evaluate"], ["demo"], ["describe"], ["doctor"], ["serve"]):
+    for words in ([], ["run"], ["check"], ["evaluate"], ["evaluate", "table"], ["demo"], ["describe"], ["doctor"], ["serve"]):
         assert cli.main([*words, "--help"]) == 0
         out, err = capfd.readouterr()
         assert out.startswith("usage: flow-inpaint") and err == "" and "SUPPRESS" not in out
@@ -376,7 +377,10 @@ def test_file_names_that_the_terminal_cannot_show(pipeline, tmp_path):
     assert done.returncode == 0 and b"\\xe9\\u4e2d.mkv: 30 frames" in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["describe"], ["describe", "--json"], ["--version"], ["run", "a"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["evaluate", "table", "--help"], ["describe"], ["describe", "--json"], ["--version"], ["run", "a"]],
+)
 def test_nothing_heavy_is_imported_for_words(words):
     code = (
         "import sys\nfrom flow_inpaint.cli import main\nmain(sys.argv[1:])\n"

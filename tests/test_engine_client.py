@@ -151,9 +151,21 @@ def test_killed_from_outside(start, job):
         wait(engine, lambda: engine.result is not None)
 
 
-def test_another_version_is_refused(start):
-    text = str(failure(start("old")))
-    assert "version 9.0.0" in text and ".".join(engines.VERSION.split(".")[:2]) in text
+def test_another_version_gets_a_warning(start, job):
+    """Whoever names an engine gets it; the add-on's own is compared before it is started."""
+    engine = start("old")
+    wait(engine, lambda: engine.ready)
+    ((level, text),) = engine.messages
+    assert finish(engine, job)["files"] == ["result.mkv"]
+    assert level == "warning" and f"is version 9.0.0 and this add-on is {engines.VERSION}: it is used as it is" in text
+
+
+def test_the_weights_beside_the_add_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "_WEIGHTS", tmp_path)
+    assert client.WEIGHTS_VARIABLE not in client.clean_environment({"PATH": "/bin"})
+    (tmp_path / "catalog.toml").touch()
+    assert client.clean_environment({})[client.WEIGHTS_VARIABLE] == str(tmp_path)
+    assert client.clean_environment({client.WEIGHTS_VARIABLE: "/mine"})[client.WEIGHTS_VARIABLE] == "/mine"
 
 
 def test_nonsense_on_its_output_is_passed_over(start, job):

@@ -444,3 +444,40 @@ def test_pace_takes_any_number(fraction):
     assert sent == [progress(0.0, None)]
     Pace(sent.append)(progress(7.0, float("nan")))
     assert sent[1] == progress(1.0, None)
+
+
+def clip(folder, name, count=12, spot=None):
+    """A small lossless movie, with a white pixel in frame `spot`."""
+    import av
+    import numpy as np
+
+    with av.open(str(folder / name), "w") as movie:
+        stream = movie.add_stream("ffv1", rate=25, options={"g": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+        for number in range(count):
+            picture = np.full((48, 64, 3), 10 * number, np.uint8)
+            if number == spot:
+                picture[5, 5] = 255
+            movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        movie.mux(stream.encode())
+    return str(folder / name)
+
+
+def test_fingerprint_says_which_frame_is_another(host, tmp_path):
+    jobs = [host.job("plain", source={"path": clip(tmp_path, name, spot=spot)}) for name, spot in (("a.mkv", None), ("b.mkv", 7))]
+    one, other = (host.ask("fingerprint", job)["result"] for job in jobs)
+    assert (one["width"], one["height"], set(one["methods"])) == (64, 48, {"flow", "completion", "fill"})
+    assert [k for k in range(12) if one["keys"][8 * k : 8 * k + 8] != other["keys"][8 * k : 8 * k + 8]] == [7]
+    progress = [m["params"] for m in host.notified if m["method"] == "progress"]
+    assert progress[-1]["stage"] == "look" and progress[-1]["done"] == progress[-1]["total"] == 12
+
+
+def test_splice_and_what_is_wrong_with_one(host, tmp_path):
+    base, piece = clip(tmp_path, "base.mkv"), clip(tmp_path, "piece.mkv", 2)
+    document = {"base": {"path": base}, "pieces": [{"path": piece, "at": 10}], "output": str(tmp_path / "out.mkv")}
+    assert host.ask("splice", document)["result"] == {"path": str(tmp_path / "out.mkv"), "files": ["out.mkv"]}
+    assert host.ask("splice", document)["error"]["data"] == {"status": "BadClip"}
+    assert host.ask("splice", {"base": {"path": base}})["error"]["data"] == {"status": "BadParameter"}
+    assert host.ask("splice", {"base": 7, "pieces": 5, "output": {}})["error"]["data"] == {"status": "BadParameter"}
+    assert host.ask("fingerprint", host.job("plain", source={"path": "nothing.mkv"}))["error"]["data"] == {"status": "BadClip"}
+    assert host.left() == ["base.mkv", "out.mkv", "piece.mkv"]

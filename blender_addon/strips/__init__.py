@@ -2,11 +2,14 @@
 
 The only room that knows how sequencer data differs between Blender versions.
 """
+from . import files, mattes
+from .api import channel_muted, find, left, length, right, top_strips
 from .errors import StripError
-from .place import free_channel, place
+from .place import free_channel, place, repoint
 from .references import check_free, export_frame, place_reference, references
-from .render import Render
-from .resolve import Resolved, find_source, resolve
+from .render import Render, light_copy
+from .resolve import Resolved, find_source, mask_strips, resolve
+from .timing import first_shown
 from .treatment import How
 
 __all__ = [
@@ -14,12 +17,24 @@ __all__ = [
     "Render",
     "Resolved",
     "StripError",
+    "channel_muted",
     "check_free",
     "export_frame",
+    "files",
+    "find",
     "find_source",
+    "first_shown",
     "free_channel",
+    "left",
+    "length",
+    "light_copy",
+    "mask_strips",
+    "mattes",
     "place",
     "place_reference",
     "references",
+    "repoint",
     "resolve",
+    "right",
+    "top_strips",
 ]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ _SAME_PLACE = ("use_flip_x", "use_flip_y")
 _LINEAR_FILES = {".exr", ".hdr"}
 
 
-def free_channel(scene: bpy.types.Scene, above: int, start: int, length: int) -> int:
+def free_channel(scene: bpy.types.Scene, above: int, start: int, length: int, besides: Sequence[api.Strip] = ()) -> int:
     """The lowest channel above `above` that can be seen and edited and is empty in the given timeline frames.
 
-    Raises `StripError` if there is none.
+    The strips `besides` count as gone. Raises `StripError` if there is none.
     """
-    taken = {s.channel for s in api.top_strips(scene) if api.left(s) < start + length and api.right(s) > start}
+    others = [s for s in api.top_strips(scene) if s not in besides]
+    taken = {s.channel for s in others if api.left(s) < start + length and api.right(s) > start}
     channels = api.editor(scene).channels
     for number in range(above + 1, api.last_channel() + 1):
         usable = number >= len(channels) or not (channels[number].mute or channels[number].lock)
@@ -41,20 +43,22 @@ def place(
     length: int,
     name: str,
     how: How | None = None,
+    instead: Sequence[api.Strip] = (),
     channel: int | None = None,
 ) -> api.Strip:
     """The result as a new strip above the source strip: same time, place, blend, opacity and colours. Touches no other strip.
 
     `files` None (or one movie's name): `result_path` is a movie; else the names, in order, of the pictures of a sequence
     in the folder `result_path`, or beside it when it is a file or pattern. `how` is `Resolved.how`; without it the
-    source is looked at again. `channel`: where it goes; otherwise the next free one above the source. Raises `StripError` and leaves no strip if the result is missing or too short.
+    source is looked at again. `channel`: where it goes; otherwise the next free one above the source. The strips `instead`
+    are removed once the new one is there. Raises `StripError` and leaves no strip if the result is missing or too short.
     """
     source = api.find(scene, source_name)
     if source is None:
         raise StripError(f"Strip '{source_name}' is gone, so the new strip has no place: the result is {result_path}; add it by hand.")
     how = how or of_source(scene, source).how
     paths = _files(Path(result_path), files)
-    channel = channel or free_channel(scene, source.channel, start, length)
+    channel = channel or free_channel(scene, source.channel, start, length, instead)
     strip = _new(scene, paths, channel, start, name)
     try:
         _fit(strip, paths, start, length)
@@ -62,7 +66,23 @@ def place(
     except StripError:
         api.collection(scene.sequence_editor).remove(strip)
         raise
+    for old in instead:
+        api.collection(scene.sequence_editor).remove(old)
+    if strip.channel != channel:
+        strip.channel = channel  # trimming it beside the old ones has moved it up; the place is free now
     return strip
+
+
+def repoint(strip: api.Strip, result_path: Path, files: list[str] | None) -> None:
+    """Gives a strip that shows an earlier result a new one of the same length. Raises `StripError` and changes nothing when files are missing."""
+    paths = _files(Path(result_path), files)
+    if strip.type == "MOVIE":
+        strip.filepath = _stored(paths[0])
+    else:
+        strip.directory = os.path.dirname(_stored(paths[0])) + os.sep
+        for element, path in zip(strip.elements, paths, strict=False):
+            element.filename = path.name
+    strip.invalidate_cache("RAW")
 
 
 def _files(result: Path, files: list[str] | None) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,19 @@ class Render:
             raise StripError(f"Blender could not render strip '{self.strip_name}' at frame {self.start + number}: {error}") from error
         if not _whole(path):
             raise StripError(f"Blender could not write {path}: see that the disk has room and the folder can be written to.")
+
+
+@contextmanager
+def light_copy(scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
+    """The scene with its strips and without its objects, which may be large. It goes at the end."""
+    copy = scene.copy()
+    try:
+        copy.name = _COPY_NAME
+        _empty(copy.collection)
+        copy.camera = copy.world = None
+        yield copy
+    finally:
+        bpy.data.scenes.remove(copy)
 
 
 def _whole(path: Path) -> bool:

@@ -38,23 +38,42 @@ class _Source:
     affine: space.Affine
 
 
-def resolve(scene: bpy.types.Scene, source_name: str, mask_channel: int, folder: Path) -> Resolved:
+def resolve(
+    scene: bpy.types.Scene, source_name: str, mask_channel: int, folder: Path, window: tuple[int, int] | None = None
+) -> Resolved:
     """What to do to remove the matte in `mask_channel` from the strip `source_name`.
 
-    Pictures that Blender has to render, and links to files, go below `folder`. Changes nothing in the scene.
-    Raises `StripError`.
+    `window`: the first and the last timeline frame that matter; without it the whole strip does. Pictures that Blender
+    has to render, and links to files, go below `folder`. Changes nothing in the scene. Raises `StripError`.
     """
     strip = find_source(scene, source_name)
     if api.length(strip) < 1:
         raise StripError(f"Strip '{strip.name}' has no frames left: set its trims back.")
-    masks = _mask_strips(scene, strip, mask_channel)
+    masks = mask_strips(scene, strip, mask_channel)
+    first, last = _within(strip, window)
+    masks = [mask for mask in masks if api.left(mask) <= last and api.right(mask) > first]
+    if not masks:
+        raise StripError(f"The mask in channel {mask_channel} does not lie over frames {first} to {last}: choose other frames, or make it longer.")
     how = treatment.of_source(scene, strip)
-    found = Resolved(strip.name, api.left(strip), api.length(strip), how.how, {"mask": []})
+    found = Resolved(strip.name, first, last + 1 - first, how.how, {"mask": []})
     found.notes += _cautions(scene, strip)
     source = _source(scene, strip, how, found, folder / "source")
     for number, mask in enumerate(masks, 1):
         found.document["mask"].append(_mask(scene, source, mask, found, folder / f"mask-{number}"))
     return found
+
+
+def _within(strip: api.Strip, window: tuple[int, int] | None) -> tuple[int, int]:
+    """The first and the last frame of the strip that lie in the window. Raises `StripError` when none does."""
+    whole = api.left(strip), api.right(strip) - 1
+    if window is None:
+        return whole
+    first, last = max(window[0], whole[0]), min(window[1], whole[1])
+    if first > last:
+        raise StripError(
+            f"Strip '{strip.name}' (frames {whole[0]} to {whole[1]}) shows none of the frames {window[0]} to {window[1]}: choose others."
+        )
+    return first, last
 
 
 def find_source(scene: bpy.types.Scene, name: str) -> api.Strip:
@@ -69,8 +88,8 @@ def find_source(scene: bpy.types.Scene, name: str) -> api.Strip:
     raise StripError(f"There is no strip named '{name}' in the scene '{scene.name}': choose one that is there.")
 
 
-def _mask_strips(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list[api.Strip]:
-    """The strips of the channel that count and lie over the source, from left to right."""
+def mask_strips(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list[api.Strip]:
+    """The strips of the channel that count and lie over the source, from left to right. Raises `StripError`."""
     last = api.last_channel()
     if not 1 <= channel <= last:
         raise StripError(f"There is no channel {channel}: the mask channel is a number from 1 to {last}.")

@@ -42,6 +42,11 @@ def indices(strip: api.Strip, scene: bpy.types.Scene, start: int, count: int) ->
     return [shift + shown for shown in _shown(strip, places, content.rate)[start - begin :]]
 
 
+def first_shown(scene: bpy.types.Scene, strip: api.Strip) -> int:
+    """The index into its file, or its list of files, that the strip begins with."""
+    return indices(strip, scene, api.left(strip), 1)[0]
+
+
 def _place(strip: api.Strip, content: Content, frame: int) -> float:
     begin, end = api.content_start(strip), api.content_end(strip)
     distance = max(end - 1 - frame if strip.use_reverse_frames else frame - begin, 0.0)

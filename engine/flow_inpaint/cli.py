@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__, cli_weights, effect
+from . import __version__, cli_tables, cli_weights, effect
 from .errors import BadParameter, explained
 from .job import ClipSpec, Job, read_document
 from .progress_bar import Bars, JsonLines, Plain, clock_time
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _TRACEBACK = "FLOW_INPAINT_TRACEBACK"
 _PARAMETER = "parameter:"
+#: A command of two words.
+_TABLE = ["evaluate", "table"]
 _CLIPS = ("source", "mask", "output")
 _JOB_OPTIONS = [
     *("--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json"),
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _obeyed(words: Sequence[str]) -> int:
+    if list(words[:2]) == _TABLE:
+        words = [" ".join(_TABLE), *words[2:]]
     try:
         arguments, extra = _parser().parse_known_args(words)
         _place(arguments, extra)
@@ -113,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("truth", metavar="TRUTH", help="the clip without the object")
     evaluate.add_argument("result", metavar="RESULT", help="the clip to score")
     evaluate.add_argument("masks", metavar="MASKS", help="white where the result was made up; or rect:x,y,w,h")
+    cli_tables.add_arguments(command(" ".join(_TABLE), _evaluate_table, "make one of the paper's tables on a data set"))
     demo = command("demo", _demo, "run the demo shot that comes with Flow Inpaint and measure the result")
     demo.add_argument("folder", metavar="DIR", nargs="?", default="demo", help="where to put the result (default: demo)")
     command_of_training.add_arguments(
@@ -386,6 +391,16 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     scores = evaluation.evaluate(job.source, ClipSpec(job.output.path), job.mask)
     print(json.dumps(asdict(scores)) if arguments.json else "\n".join(scores.lines()))
+    return 0
+
+
+def _evaluate_table(arguments: argparse.Namespace) -> int:
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    with _stoppable() as stop:
+        for path in cli_tables.run(arguments, stop.is_set, say):
+            say(f"Wrote {path}.")
     return 0
 
 

@@ -30,6 +30,11 @@ class View:
     def part(self, box: tuple[slice, slice]) -> View:
         return View(self.grey[box], self.hole[box], None if self.colour is None else self.colour[box])
 
+    def lit(self, gain: float) -> View:
+        """With all values multiplied, up to white."""
+        table = np.clip(np.rint(np.arange(256) * gain), 0, 255).astype(np.uint8)
+        return View(cv2.LUT(self.grey, table), self.hole, None if self.colour is None else cv2.LUT(self.colour, table))
+
     def resized(self, size: tuple[int, int]) -> View:
         """At another size (width, height). A pixel counts as hidden if any part of it is."""
         grey, colour = (None if x is None else cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (self.grey, self.colour))

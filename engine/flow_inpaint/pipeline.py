@@ -24,6 +24,7 @@ from .evaluation.sheet import save_png
 from .fill import FILLS, Fill
 from .flow import ESTIMATORS, Estimator
 from .job import Job
+from .light import Glimpse, change_of_light, glimpse_of, seen_gain
 from .machine import Choice, Machine, choose
 from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
@@ -37,12 +38,15 @@ from .work import work_folder
 STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35}
 STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
 _SMALLEST = 16
+#: A change of light, as a logarithm, that would be mistaken for motion.
+_DISTURBING = 0.015
 _LEAST_SURROUNDINGS = 64
 #: Mattes that a check reads.
 _CHECKED_MATTES = 100
 _NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
 
 T, R = TypeVar("T"), TypeVar("R")
+_Seen = tuple[View, Glimpse | None]
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,14 @@ def run(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_message: Callable[[str, str], None] = lambda level, text: None,
     aborted: Callable[[], bool] = lambda: False,
+    machine: Machine | None = None,
 ) -> Result:
-    """Does a job. Raises the errors of `errors.py`; whatever happens, no half-written output is left behind."""
+    """Does a job. Raises the errors of `errors.py`; whatever happens, no half-written output is left behind.
+
+    machine  with the weights to use; by default this one with what is installed, and the job's device
+    """
     try:
-        return _Run(job, _Clock(on_progress, aborted), on_message).run()
+        return _Run(job, _Clock(on_progress, aborted), on_message, machine).run()
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
 
@@ -278,10 +286,10 @@ class _Methods:
 
 
 class _Run:
-    def __init__(self, job: Job, clock: _Clock, on_message: Callable[[str, str], None]):
+    def __init__(self, job: Job, clock: _Clock, on_message: Callable[[str, str], None], machine: Machine | None):
         self.job, self.clock, self.say = job, clock, on_message
         params = job.params
-        self.methods = _Methods.of(params, Machine(str(params["device"]), on_message))
+        self.methods = _Methods.of(params, machine or Machine(str(params["device"]), on_message))
         machine = self.methods.machine
         self.completion = self.methods.completion.make()
         if self.completion is not None:
@@ -397,8 +405,10 @@ class _Run:
         cuts = CutFinder() if self.job.params["cuts"] else None
         begins = [first]
 
-        def pairs() -> Iterator[tuple[int, View | None, View]]:
-            before: View | None = None
+        lighting = bool(self.job.params["lighting"])
+
+        def pairs() -> Iterator[tuple[int, _Seen | None, _Seen]]:
+            before: _Seen | None = None
             for picture, whole in zip(source.read(first, last), matte.read(first, last), strict=True):
                 rgb, hole = picture.rgb[region], np.ascontiguousarray(whole[region])
                 store.remember(picture.index, rgb, hole)
@@ -407,17 +417,24 @@ class _Run:
                     begins.append(picture.index)
                     self.say("info", f"A new shot begins at frame {picture.index}.")
                     before = None
-                view = view_of(rgb, hole, colour=self.motion.estimator.colour)
-                yield picture.index, before, view
-                before = view
+                seen = view_of(rgb, hole, colour=self.motion.estimator.colour), glimpse_of(rgb, hole) if lighting else None
+                yield picture.index, before, seen
+                before = seen
 
         whole = self.completion is not None
 
-        def motion(task: tuple[int, View | None, View]) -> tuple[int, tuple | None]:
-            frame, before, view = task
-            return frame, (flows if whole else measure)(before, view, self.motion) if before else None
+        def motion(task: tuple[int, _Seen | None, _Seen]) -> tuple[int, tuple | None, np.ndarray | None]:
+            frame, before, (view, glimpse) = task
+            if before is None:
+                return frame, None, None
+            light = change_of_light(before[1], glimpse) if lighting else None
+            if light is not None and np.abs(light).max() > _DISTURBING:
+                view = view.lit(seen_gain(-light.mean(), glimpse.linear))
+            return frame, (flows if whole else measure)(before[0], view, self.motion), light
 
-        for frame, found in _in_order(pool, motion, pairs()):
+        for frame, found, light in _in_order(pool, motion, pairs()):
+            if light is not None:
+                store.remember_light(frame, light)
             self.clock.tick("flow", frame - first + 1, last - first + 1)
             if whole and frame > first:
                 store.remember_flows(*(found or (None, None)))

@@ -6,12 +6,14 @@ standard output, logs on standard error. It ends when its input closes.
     describe            the descriptor (`effect.toml`) as an object
     check    JOB        what the job would be and cost (pipeline.Forecast)
     render   JOB        does the job; responds when it is done (pipeline.Result)
+    fingerprint JOB     what the job reads, as a key for every frame (fingerprint.Fingerprint)
+    splice   SPLICE     an earlier result with some frames replaced (media.splice); responds {path, files}
     abort               stops the running job; responds {"aborted": whether there was one} at once,
                         the job's own response follows when it has cleaned up
     shutdown            aborts, cleans up, responds null, ends
 
-JOB is a job document (see job.py); relative paths count from the process's working folder. One job
-(check or render) runs at a time, in a thread of its own; another one is refused with the code -32001,
+JOB is a job document (see job.py), SPLICE a document like it (see media/splice.py); relative paths count from the
+process's working folder. One of them runs at a time, in a thread of its own; another one is refused with the code -32001,
 not queued. While a job runs: notifications
 
     progress {stage, done, total, fraction, eta_s}      at most ten a second; a host that reads slower gets fewer
@@ -49,6 +51,8 @@ _HEARTBEAT = 0.2
 
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
 JOB_ERROR, BUSY = -32000, -32001
+
+_JOBS = ("check", "render", "fingerprint", "splice")
 
 
 class RequestError(Exception):
@@ -142,7 +146,7 @@ class Server:
             self._answer(request, effect.describe())
         elif request.method == "abort":
             self._answer(request, {"aborted": self._abort()})
-        elif request.method in ("check", "render"):
+        elif request.method in _JOBS:
             self._start(request)
         elif request.method == "shutdown":
             self._farewell = request
@@ -162,12 +166,12 @@ class Server:
         with self._lock:
             if self._running is not None:
                 raise RequestError(BUSY, "Another job is running: abort it or wait for its end.")
-            job = Job.from_document(request.params)
+            job = _document(request)
             self._running = threading.Event()
         self._worker = threading.Thread(target=self._work, args=(request, job, self._running), daemon=True, name="job")
         self._worker.start()
 
-    def _work(self, request: Request, job: Job, aborted: threading.Event) -> None:
+    def _work(self, request: Request, job: Any, aborted: threading.Event) -> None:
         # Everything, even a library's sys.exit: the host would wait for ever for the answer of a thread that is gone.
         try:
             result, thrown = asdict(self._do(request.method, job, aborted.is_set)), None
@@ -181,12 +185,23 @@ class Server:
         else:
             self._fail(request, thrown)
 
-    def _do(self, method: str, job: Job, aborted: Callable[[], bool]) -> Any:
+    def _do(self, method: str, job: Any, aborted: Callable[[], bool]) -> Any:
+        if method == "splice":
+            from .media.splice import splice
+
+            return splice(job, aborted)
         from . import pipeline
 
         if method == "check":
             return pipeline.check(job, aborted=aborted)
         pace = Pace(lambda progress: self._outbox.put_unless_behind({"method": "progress", "params": asdict(progress)}))
+        if method == "fingerprint":
+            from .fingerprint import fingerprint
+
+            def seen(done: int, total: int) -> None:
+                pace(pipeline.Progress("look", done, total, done / total, None))
+
+            return fingerprint(job, on_frame=seen, aborted=aborted)
         return pipeline.run(job, on_progress=pace, on_message=self._message, aborted=aborted)
 
     def _message(self, level: str, text: str) -> None:
@@ -205,6 +220,15 @@ class Server:
     def _refuse(self, request: Request, code: int, text: str, status: str = Failed.status) -> None:
         if request.wants_answer:
             self._outbox.put(_refusal(request.ident, code, text, status))
+
+
+def _document(request: Request) -> Any:
+    """The request's params, checked. Raises the errors of `errors.py`."""
+    if request.method != "splice":
+        return Job.from_document(request.params)
+    from .media.splice import Splice
+
+    return Splice.from_document(request.params)
 
 
 def parse(line: bytes | None) -> Request:

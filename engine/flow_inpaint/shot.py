@@ -29,6 +29,9 @@ _CHUNK_PIXELS = 12_000_000
 _KEYS = 4
 _NEGLIGIBLE = 0.01
 
+#: A difference of light, as a logarithm, that nobody sees and that is not worth touching a pixel for.
+_SAME_LIGHT = 0.004
+
 Pulse = Callable[[], None]
 Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 
@@ -78,6 +81,7 @@ class ShotStore:
     keys            pictures that pixels are carried from: of references and of frames in which something was invented
     key_frames      the frame of each
     reference_keys  the key of each frame that has a reference
+    light           of each frame, the logarithm of its gain over the shot's first frame, (3,)
     """
 
     folder: Path
@@ -88,6 +92,7 @@ class ShotStore:
     keys: Pictures = field(init=False)
     key_frames: list[int] = field(init=False, default_factory=list)
     reference_keys: dict[int, int] = field(init=False, default_factory=dict)
+    light: dict[int, np.ndarray] = field(init=False, default_factory=dict)
     forward: Pictures = field(init=False)
     backward: Pictures = field(init=False)
 
@@ -114,6 +119,20 @@ class ShotStore:
         """Stores the hops between a frame and the next."""
         self.later.write(frame, later.pixels, later.u, later.v, later.drift)
         self.earlier.write(frame + 1, earlier.pixels, earlier.u, earlier.v, earlier.drift)
+
+    def remember_light(self, frame: int, change: np.ndarray) -> None:
+        """Stores how the light changes, (3,) log gain, from the frame before; frames come in order."""
+        self.light[frame] = self.light.get(frame - 1, np.zeros(3)) + change
+
+    def gain(self, source: np.ndarray, frame: int) -> np.ndarray | None:
+        """What pixels of the frames `source` (N,) are multiplied by to be in the light of `frame`: (N, 3) float32; None: 1 for all."""
+        if not self.light or not source.size:
+            return None
+        frames = np.unique(source)
+        gains = np.array([self.light.get(frame, np.zeros(3)) - self.light.get(int(k), np.zeros(3)) for k in frames])
+        if np.abs(gains).max() < _SAME_LIGHT:
+            return None
+        return np.exp(gains).astype(np.float32)[np.searchsorted(frames, source)]
 
     def remember_flows(self, forward: np.ndarray | None, backward: np.ndarray | None) -> None:
         """Stores the flows between a frame and the next, in order of frames; None across a cut."""

@@ -39,7 +39,7 @@ class Taken:
 def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Taken]:
     """`made`: what was invented for the frame so far. The stacks are maps of files: do not keep them."""
     references, decided = _references(store, frame, look)
-    return [*_footage(store, frame, look, decided), *references, _invented(store, made)]
+    return [*_footage(store, frame, look, decided), *references, _invented(store, frame, made)]
 
 
 def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | None) -> list[Taken]:
@@ -52,7 +52,7 @@ def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | Non
             good &= ~decided[links.pixels]
         source, drift = links.frame[good], links.drift[good]
         weight = weight_of(np.abs(source - frame), drift, look.consistency)
-        candidate = Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight)
+        candidate = Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight, store.gain(source, frame))
         found.append(Taken(Kind.FOOTAGE, stack, candidate, source, drift))
     return found
 
@@ -89,14 +89,15 @@ def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], 
         good = weight > 0
         numbers = np.array([store.reference_keys[f] for f in np.unique(links.frame[good])], np.int32)
         key = numbers[np.searchsorted(np.unique(links.frame[good]), links.frame[good])] if good.any() else np.zeros(0, np.int32)
-        candidate = Candidate(links.pixels[good], key, links.x[good], links.y[good], weight[good].astype(np.float32))
+        gain = store.gain(links.frame[good], frame)
+        candidate = Candidate(links.pixels[good], key, links.x[good], links.y[good], weight[good].astype(np.float32), gain)
         found.append(Taken(Kind.REFERENCE, store.keys.stack(), candidate, links.frame[good], links.drift[good]))
     return found, decided
 
 
-def _invented(store: ShotStore, made: Invented) -> Taken:
+def _invented(store: ShotStore, frame: int, made: Invented) -> Taken:
     known = ~made.open
     key = made.key[known]
-    candidate = Candidate(made.pixels[known], key, made.x[known], made.y[known], np.ones(key.size, np.float32))
-    frames = np.array([*store.key_frames, 0], np.int32)
-    return Taken(Kind.INVENTED, store.keys.stack(), candidate, frames[key], np.zeros(key.size, np.float32))
+    frames = np.array([*store.key_frames, 0], np.int32)[key]
+    candidate = Candidate(made.pixels[known], key, made.x[known], made.y[known], np.ones(key.size, np.float32), store.gain(frames, frame))
+    return Taken(Kind.INVENTED, store.keys.stack(), candidate, frames, np.zeros(key.size, np.float32))

@@ -84,7 +84,7 @@ def seen() -> list[dict[str, Any]]:
     found = []
     for strip in sorted((s for scene in bpy.data.scenes for s in strips(scene)), key=lambda s: (s.channel, s.name)):
         span = [strip.frame_final_start, strip.frame_final_duration]
-        found.append({"name": strip.name, "channel": strip.channel, "span": span, "file": _file(strip)})
+        found.append({"name": strip.name, "channel": strip.channel, "span": span, "file": _file(strip), "muted": strip.mute})
     return found
 
 

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import bpy
-from scripts_addon import ENGINES, MASK_CHANNEL, SOURCE, answer, edit, install, listing, room, run, seen, strips
+from scripts_addon import CLIPS, ENGINES, MASK_CHANNEL, SOURCE, WORK, answer, edit, install, listing, room, run, seen, strips
 
 
 def outcome(case: str, **given: Any) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def interrupted(case: str, interrupt: Any) -> dict[str, Any]:
                 begun = time.monotonic()
                 interrupt(work)
             time.sleep(0.02)
-    except (room("removal").Cancelled, room("removal").RemovalError) as error:
+    except (room("task").Cancelled, room("task").TaskError) as error:
         said = f"{type(error).__name__}: {error}"
     return {"said": said, "seconds": time.monotonic() - begun, "strips": seen(), "files": listing(folder)}
 
@@ -71,6 +72,28 @@ def bad_value() -> dict[str, Any]:
     return {"code": code, "strips": seen(), "files": listing(folder)}
 
 
+def updated() -> dict[str, Any]:
+    """The matte of two frames grows after the run; then nothing changes; then a picture of another result is lost."""
+    mattes = WORK / f"mattes-{bpy.app.version_string.split()[0]}"
+    mattes.mkdir()
+    for file in sorted((CLIPS / "matte").iterdir())[:12]:
+        shutil.copyfile(file, mattes / file.name)
+    folder = edit("updated", mattes=sorted(mattes.iterdir()))
+    said = [run(preset="draft", reach=2)]
+    name = f"{Path(listing(folder)[-1]).stem}"
+    files = sorted(mattes.iterdir())
+    for k in (4, 5):
+        shutil.copyfile(CLIPS / "matte" / f"matte_{k + 30:04d}.png", files[k])
+    results = []
+    for _ in range(2):
+        work = room("updating").Update(bpy.context.scene, name, str(ENGINES))
+        room("task").run(work, print)
+        results.append(work.result())
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "edit.blend"))
+    return {"said": said, "results": results, "strips": seen(), "files": listing(folder), "folder": str(folder / "flow_inpaint")}
+
+
 os.environ["FLOW_INPAINT_PYTHON"] = str(ENGINES)
 install()
 answer(
@@ -82,6 +105,7 @@ answer(
         "cancelled": lambda: interrupted("cancelled", lambda work: work.cancel()),
         "killed": lambda: interrupted("killed", kill_engine),
         "bad_value": bad_value,
-        "stages": lambda: {"named": list(room("removal")._STAGES)},
+        "updated": updated,
+        "stages": lambda: {"named": list(room("task")._STAGES)},
     }
 )

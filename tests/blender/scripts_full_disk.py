@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from scripts_addon import ENGINES, WORK, answer, edit, install, strips
+from scripts_addon import ENGINES, WORK, answer, edit, install, room, strips
 from scripts_footage import FOOTAGE, outcome
 
 FILLER = WORK / "filler"
@@ -32,6 +32,7 @@ def on_full_disk(folder: Path, leave_kib: int) -> dict[str, Any]:
 
 def temporary() -> list[str]:
     """What stays among the temporary files; a thread tidies up there as soon as the engine has ended."""
+    room("warm_engine").end(wait=3.0)
     end = time.monotonic() + 5.0
     while (left := os.listdir(WORK / "tmp")) and time.monotonic() < end:
         time.sleep(0.05)
@@ -53,6 +54,7 @@ def pictures_for_the_engine() -> dict[str, Any]:
 
 def temporary_files() -> dict[str, Any]:
     """The engine's temporary files lie there too, and need room first."""
+    room("warm_engine").end(wait=3.0)
     tempfile.tempdir = str(WORK / "tmp")
     try:
         return on_full_disk(edit("temporary", movie=FOOTAGE / "odd.mkv", mattes=sorted((FOOTAGE / "odd").iterdir()), size=(853, 479)), 64)

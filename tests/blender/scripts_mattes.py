@@ -210,6 +210,25 @@ def faded(scene: Any) -> Callable[[], None]:
     return later
 
 
+def tracked(scene: Any) -> None:
+    """A square whose corners follow a track of the Movie Clip Editor."""
+    source(scene)
+    clip = bpy.data.movieclips.load(str(stage.CLIPS / "matte.mp4"))
+    track = clip.tracking.tracks.new(name="Car", frame=1)
+    for frame in range(1, 30):
+        track.markers.insert_frame(frame, co=(0.02 * frame, 0.1))
+    mask = bpy.data.masks.new("tracked")
+    spline = mask.layers.new().splines.new()
+    spline.use_cyclic = True
+    spline.points.add(3)
+    for point, place in zip(spline.points, ((0.2, 0.2), (0.5, 0.2), (0.5, 0.5), (0.2, 0.5))):
+        point.co = point.handle_left = point.handle_right = place
+        point.parent.id_type, point.parent.id = "MOVIECLIP", clip
+        point.parent.type, point.parent.parent, point.parent.sub_parent = "POINT_TRACK", clip.tracking.objects[0].name, track.name
+    strip = stage.strips(scene).new_mask("mask", mask, CHANNEL, START)
+    strip.frame_final_end = START + LENGTH
+
+
 def text(scene: Any) -> None:
     source(scene, SMALL)
     strip = stage.effect(scene, "TEXT", CHANNEL, START, LENGTH, name="mask")
@@ -234,6 +253,7 @@ CASES = {
     "mask cropped": look(cropped),
     "mask with alpha": look(alpha),
     "Mask strip": look(mask_strip),
+    "tracked mask": look(tracked),
     "colour strip": look(both(lambda s: source(s, SMALL), lambda s: colour(s, scale_x=0.5, scale_y=0.4, offset_x=20))),
     "meta strip": look(in_meta),
     "text strip": look(text),

@@ -92,7 +92,7 @@ def preference() -> dict[str, Any]:
     os.environ.pop("FLOW_INPAINT_PYTHON", None)
     preferences = bpy.context.preferences.addons["bl_ext.user_default.flow_inpaint"].preferences
     preferences.engine_python = str(ENGINES / "python-copy")
-    found = {"said": run(), "strips": seen(), "command": preferences.install_command}
+    found = {"said": run(), "strips": seen()}
     preferences.engine_python = ""
     return found
 

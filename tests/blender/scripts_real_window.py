@@ -1,7 +1,7 @@
-"""For real_blender.sh: in a window, a removal that runs to its end and one that ESC stops; pictures of the screen on the way.
+"""For real_blender.sh: in a window, removals that are queued, stopped, tried again, previewed, updated; and what happens when the
+user saves, undoes, changes the scene, opens another file or quits meanwhile. Pictures of the screen on the way.
 
-Driven by a timer of Blender's; every step waits for the one before. Prints WINDOW OK when everything was as it should be,
-and quits in the middle of one more removal.
+Prints WINDOW OK when everything was as it should be, and quits in the middle of one more removal.
 """
 from __future__ import annotations
 
@@ -10,40 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 
-WORK = Path(os.environ["REAL_WORK"])
-sys.path.insert(0, str(WORK))
+sys.path.insert(0, os.environ["REAL_WORK"])
 import scripts_real_edit
+from window_tools import NAME, WORK, open_tab, over, pause, photograph, press, room, say, sequencer, start, tell, until, window
 
-NAME = "bl_ext.user_default.flow_inpaint"
-TICK, LIMIT_S = 0.05, 240
 HERE = WORK / "window"
-
-
-def running() -> Any:
-    return sys.modules[f"{NAME}.removal"].running
-
-
-def sequencer() -> tuple[Any, Any]:
-    """The window's timeline and its sidebar."""
-    areas = bpy.context.window_manager.windows[0].screen.areas
-    area = next(a for a in areas if a.type == "SEQUENCE_EDITOR" and a.spaces.active.view_type != "PREVIEW")
-    return area, next(region for region in area.regions if region.type == "UI")
-
-
-def start() -> None:
-    window = bpy.context.window_manager.windows[0]
-    area, _ = sequencer()
-    region = next(r for r in area.regions if r.type == "WINDOW")
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        said = bpy.ops.sequencer.flow_inpaint("INVOKE_DEFAULT", mask_channel=3)
-    assert said == {"RUNNING_MODAL"}, said
+LIMIT_S = 280
+MAIN_THREAD_MS = 20.0
 
 
 def engine_process() -> int:
@@ -59,35 +38,217 @@ def engine_process() -> int:
     raise LookupError("no engine")
 
 
-def photograph(name: str) -> Iterator[None]:
-    """A picture of the whole screen; Blender goes on meanwhile."""
-    camera = subprocess.Popen(["import", "-window", "root", str(WORK / "shots" / name)])
-    while camera.poll() is None:
-        yield
-    assert camera.returncode == 0
-
-
-def until(condition: Any) -> Iterator[None]:
-    while not condition():
-        yield
-
-
-def pause(seconds: float) -> Iterator[None]:
-    end = time.monotonic() + seconds
-    yield from until(lambda: time.monotonic() > end)
-
-
-def say(text: str) -> None:
-    print(f"window: {text}", flush=True)
-
-
 def enlarge(scene: Any) -> None:
     """A picture that takes a while to render, and a matte to see through."""
     scene.render.resolution_x, scene.render.resolution_y = 1280, 768
     for strip in scene.sequence_editor.strips:
         strip.transform.scale_x = strip.transform.scale_y = 4.0
-    matte = scene.sequence_editor.strips["Matte"]
-    matte.blend_type, matte.blend_alpha = "ADD", 0.4
+    room("strips").mattes.show([scene.sequence_editor.strips["Matte"]], True)
+
+
+def undoing(change: Any) -> None:
+    with bpy.context.temp_override(window=window()):
+        change()
+
+
+def edited() -> Any:
+    """The scene, looked up again: undo and other files put another in its place."""
+    return bpy.data.scenes["Edit"]
+
+
+def files() -> list[str]:
+    return sorted(os.listdir(HERE / "flow_inpaint"))
+
+
+def names() -> list[str]:
+    return sorted(edited().sequence_editor.strips.keys())
+
+
+def setting_up() -> Iterator[None]:
+    scene = window().workspace.sequencer_scene or bpy.context.scene
+    scene.name = "Edit"
+    scripts_real_edit.make(scene)
+    enlarge(scene)
+    HERE.mkdir()
+    yield from open_tab()
+    yield from photograph("1_unsaved_and_no_matte.png")
+    bpy.ops.wm.save_as_mainfile(filepath=str(HERE / "window.blend"))
+    edited().flow_inpaint.mask_channel = 3
+    yield from pause(0.5)
+    yield from photograph("2_ready.png")
+
+
+def two_in_the_queue() -> Iterator[None]:
+    """The matte has a modifier, so that another Blender renders it. Meanwhile the file is saved, undone, and another scene shown."""
+    scene = edited()
+    scene.sequence_editor.strips["Matte"].modifiers.new("Contrast", "BRIGHT_CONTRAST")
+    undoing(lambda: bpy.ops.ed.undo_push(message="The edit"))
+    begun = time.monotonic()
+    first = start()
+    say(f"pressing Remove took {1000 * (time.monotonic() - begun):.0f} ms with a copy of the scene for the other Blender")
+    second = start(preset="draft", mute_source=True)
+    yield from until(lambda: "Rendering" in first.status() or over(first))
+    yield from photograph("3_queue.png")
+    beats = [time.monotonic()]
+    scene.frame_current = 20
+    undoing(lambda: bpy.ops.ed.undo_push(message="A frame"))
+    undoing(bpy.ops.ed.undo)
+    bpy.ops.wm.save_mainfile()
+    yield from until(lambda: first.task.fraction > 0.4 or over(first))
+    say(first.status())
+    yield from photograph("4_running.png")
+    other = bpy.data.scenes.new("Another")
+    window().scene = other
+    while not over(first):
+        beats.append(time.monotonic())
+        yield
+    window().scene = edited()
+    bpy.data.scenes.remove(other)
+    gaps = [1000 * (b - a) for a, b in zip(beats[1:], beats[2:])]
+    longest = room("heartbeat").longest_ms
+    say(f"the longest call while jobs ran: {longest:.1f} ms ({room('heartbeat').longest_in}); ticks of 50 ms came at most {max(gaps):.0f} ms apart")
+    assert longest < MAIN_THREAD_MS, longest
+    assert first.state is room("jobs").State.DONE, first.text
+    say(f"first: {first.text} after {first.seconds:.1f} s")
+    pid = engine_process()
+    yield from until(lambda: over(second))
+    assert second.state is room("jobs").State.DONE, second.text
+    assert engine_process() == pid, "the second job had an engine of its own"
+    say(f"second: {second.seconds:.1f} s in the same engine")
+    say(f"the longest call: {room('heartbeat').longest_ms:.1f} ms while jobs ran, {room('heartbeat').longest_end_ms:.1f} ms when a strip was made")
+    assert names() == ["Matte", "Street", "Street_flow_inpaint_001", "Street_flow_inpaint_002"], names()
+    assert edited().sequence_editor.strips["Street"].mute
+    made = edited().sequence_editor.strips["Street_flow_inpaint_001"]
+    assert (made.channel, made.left_handle, made.duration) == (2, 1, 60)
+    yield from pause(0.5)
+    yield from photograph("5_done.png")
+    for change, expected in ((bpy.ops.ed.undo, 3), (bpy.ops.ed.undo, 2), (bpy.ops.ed.redo, 3), (bpy.ops.ed.redo, 4)):
+        undoing(change)
+        assert len(names()) == expected, (expected, names())
+    say("one undo step for each strip")
+
+
+def stopping() -> Iterator[None]:
+    """A job is stopped, another taken out of the queue; the engine dies under a third, which then works at another try."""
+    before, pid = files(), engine_process()
+    scene = edited()
+    scene.sequence_editor.strips["Matte"].modifiers.clear()
+    scene.sequence_editor.strips["Street"].mute = False
+    scene.sequence_editor.active_strip = scene.sequence_editor.strips["Street"]
+    first, second = start(), start()
+    yield from until(lambda: first.task.fraction > 0.2 or over(first))
+    press("flow_inpaint.job", number=second.number, action="CANCEL")
+    pressed = time.monotonic()
+    press("flow_inpaint.job", number=first.number, action="CANCEL")
+    yield from until(lambda: over(first))
+    took = time.monotonic() - pressed
+    say(f"stopped after {took:.2f} s")
+    assert took < 1.0 and (first.state, second.state) == (room("jobs").State.CANCELLED,) * 2, (first, second)
+    assert files() == before and len(names()) == 4, files()
+    third = start(preset="draft")
+    yield from until(lambda: third.task.fraction > 0.2 or over(third))
+    assert engine_process() == pid, "stopping cost the warm engine"
+    os.kill(engine_process(), signal.SIGKILL)
+    yield from until(lambda: over(third))
+    assert third.state is room("jobs").State.FAILED and "SIGKILL" in third.text, third
+    assert files() == before
+    yield from pause(0.3)
+    yield from photograph("6_failed_and_stopped.png")
+    press("flow_inpaint.job", number=third.number, action="RETRY")
+    fourth = room("jobs").listed[-1]
+    yield from until(lambda: over(fourth))
+    assert fourth.state is room("jobs").State.DONE and len(names()) == 5, fourth
+    press("flow_inpaint.job", action="CLEAR")
+    assert not room("jobs").listed
+    say("the engine was killed, and another try worked")
+
+
+def looking() -> Iterator[None]:
+    """A preview in a window of its own, a check, and a matte made ready to draw."""
+    scene = edited()
+    scene.frame_current = 30
+    begun = time.monotonic()
+    assert press("sequencer.flow_inpaint_preview") == {"INTERFACE"}
+    assert press("sequencer.flow_inpaint_check") == {"INTERFACE"}
+    preview, check = room("jobs").listed[-2:]
+    yield from until(lambda: over(preview))
+    assert preview.state is room("jobs").State.DONE, preview
+    say(f"the preview took {time.monotonic() - begun:.1f} s")
+    yield from until(lambda: over(check))
+    assert check.state is room("jobs").State.DONE, check
+    yield from pause(1.5)
+    assert len(bpy.context.window_manager.windows) == 2
+    shown = bpy.context.window_manager.windows[1].screen.areas[0].spaces.active
+    assert shown.image.name == "Flow Inpaint Preview" and tuple(shown.image.size) == (320, 192), shown.image
+    yield from photograph("7_preview.png")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[1]):
+        bpy.ops.wm.window_close()
+    yield from pause(0.5)
+    yield from photograph("8_check.png")
+    press("flow_inpaint.make_matte")
+    yield from pause(1.5)
+    editor = bpy.context.window_manager.windows[1].screen.areas[0].spaces.active
+    assert editor.mode == "MASK" and editor.mask.name == "Matte of Street" and editor.image.name == "street.mp4", (editor.mode, editor.image)
+    yield from photograph("9_matte_to_draw.png")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[1]):
+        bpy.ops.wm.window_close()
+    undoing(bpy.ops.ed.undo)
+    edited().flow_inpaint.mask_channel = 3
+
+
+def updating() -> Iterator[None]:
+    """The matte of some frames changes: its strip is made again there. Then its file is lost."""
+    strips = edited().sequence_editor.strips
+    result = strips["Street_flow_inpaint_003"] if "Street_flow_inpaint_003" in strips else strips[names()[-1]]
+    name = result.name
+    edited().sequence_editor.active_strip = result
+    press("sequencer.flow_inpaint_update")
+    nothing = room("jobs").listed[-1]
+    yield from until(lambda: over(nothing))
+    assert "Nothing to do" in nothing.text, nothing
+    matte = strips["Matte"]
+    for k in (50, 51, 52):
+        matte.elements[k].filename = matte.elements[10].filename
+    yield from pause(0.5)
+    press("sequencer.flow_inpaint_update")
+    job = room("jobs").listed[-1]
+    yield from until(lambda: over(job))
+    assert job.state is room("jobs").State.DONE and 0 < job.task.changes.frames < 60, job
+    say(job.text)
+    result = edited().sequence_editor.strips[name]
+    os.rename(bpy.path.abspath(result.filepath), HERE / "away.mkv")
+    yield from pause(2.5)
+    sequencer()[1].tag_redraw()
+    yield from pause(0.5)
+    yield from photograph("10_update.png")
+    os.rename(HERE / "away.mkv", bpy.path.abspath(result.filepath))
+
+
+def settings() -> Iterator[None]:
+    """Everything unfolded, without an engine; the preferences."""
+    python = os.environ.pop("FLOW_INPAINT_PYTHON")
+    advanced = room("panels").SEQUENCER_PT_flow_inpaint_advanced
+    unfolded = type("SEQUENCER_PT_flow_inpaint_unfolded", (advanced,), {"bl_options": set()})  # no script can unfold a panel
+    swap(unfolded, advanced)
+    press("flow_inpaint.job", action="CLEAR")
+    with bpy.context.temp_override(window=window(), area=sequencer()[0]):
+        bpy.ops.screen.screen_full_area()
+    yield from pause(1.0)
+    yield from photograph("11_everything_and_no_engine.png")
+    with bpy.context.temp_override(window=window(), area=sequencer()[0]):
+        bpy.ops.screen.back_to_previous()
+    swap(advanced, unfolded)
+    yield from pause(0.5)
+    with bpy.context.temp_override(window=window()):
+        bpy.context.preferences.active_section = "ADDONS"
+        window().id_data.addon_search = "Flow Inpaint"
+        bpy.ops.preferences.addon_expand(module=NAME)
+        bpy.ops.screen.userpref_show()
+    yield from pause(1.0)
+    yield from photograph("12_preferences.png")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
+        bpy.ops.wm.window_close()
+    os.environ["FLOW_INPAINT_PYTHON"] = python
 
 
 def swap(shown: type, hidden: type) -> None:
@@ -96,130 +257,36 @@ def swap(shown: type, hidden: type) -> None:
     bpy.utils.register_class(shown)
 
 
-def show_preferences() -> None:
-    window = bpy.context.window_manager.windows[0]
-    bpy.context.preferences.active_section = "ADDONS"
-    window.id_data.addon_search = "Flow Inpaint"
-    bpy.ops.preferences.addon_expand(module=NAME)
-    with bpy.context.temp_override(window=window):
-        bpy.ops.screen.userpref_show()
+def another_file() -> Iterator[None]:
+    """Opening a file ends what runs for the one before and leaves nothing of it; the engine is there for the next."""
+    edited().sequence_editor.active_strip = edited().sequence_editor.strips["Street"]
+    bpy.ops.wm.save_mainfile()
+    before = files()
+    first = start()
+    start()
+    yield from until(lambda: first.task.fraction > 0.2 or over(first))
+    assert not over(first)
+    bpy.ops.wm.open_mainfile(filepath=str(HERE / "window.blend"))
+    assert not room("jobs").listed and files() == before, files()
+    yield from pause(1.0)
+    say("another file was opened meanwhile: nothing is left of the jobs")
 
 
 def story() -> Iterator[None]:
-    scene = bpy.context.window_manager.windows[0].workspace.sequencer_scene or bpy.context.scene
-    scripts_real_edit.make(scene)
-    enlarge(scene)
-    scene_name = scene.name
-    HERE.mkdir()
-    bpy.ops.wm.save_as_mainfile(filepath=str(HERE / "window.blend"))
-    area, _ = sequencer()
-    area.spaces.active.show_region_ui = True
-    yield from pause(1.0)
-    _, sidebar = sequencer()
-    sidebar.active_panel_category = "Flow Inpaint"
-    scene.flow_inpaint.mask_channel = 3
-    yield from pause(0.5)
-    yield from photograph("1_panel.png")
-
-    strips = scene.sequence_editor.strips
-    strips["Matte"].modifiers.new("Contrast", "BRIGHT_CONTRAST")
-    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-        bpy.ops.ed.undo_push(message="The edit")
-    begun = time.monotonic()
-    start()
-    yield from until(lambda: running() is None or running().blocks_editing)
-    assert running() is not None, "it ended before Blender rendered anything"
-    yield from until(lambda: running() is None or running().fraction > 0.05)
-    yield from photograph("2_rendering.png")
-    yield from until(lambda: running() is None or running().fraction > 0.35)
-    assert running() is not None, "it ended before the picture"
-    say(running().status())
-    yield from photograph("3_running.png")
-    yield from until(lambda: running() is None)
-    yield from pause(0.5)
-    made = strips.get("Street_flow_inpaint_001")
-    assert made is not None and (made.channel, made.left_handle, made.duration) == (2, 1, 60), list(strips.keys())
-    scene.sequence_editor.channels[3].mute = True
-    yield from pause(0.5)
-    yield from photograph("4_done.png")
-    scene.sequence_editor.channels[3].mute = False
-    say(f"'{made.name}' after {time.monotonic() - begun:.1f} s")
-    files = sorted(os.listdir(HERE / "flow_inpaint"))
-    names = []
-    for change in (bpy.ops.ed.undo, bpy.ops.ed.redo):
-        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-            change()
-        scene = bpy.data.scenes[scene_name]
-        strips = scene.sequence_editor.strips
-        names.append(sorted(strips.keys()))
-    assert names == [["Matte", "Street"], ["Matte", "Street", "Street_flow_inpaint_001"]], names
-    say("one undo step takes the strip away, redo brings it back")
-
-    strips["Matte"].modifiers.clear()
-    scene.sequence_editor.active_strip = strips["Street"]
-    start()
-    yield from until(lambda: running() is None or running().fraction > 0.2)
-    assert running() is not None, "it ended before ESC"
-    yield from photograph("5_before_escape.png")
-    pressed = time.monotonic()
-    subprocess.run(["xdotool", "mousemove", "800", "700", "key", "Escape"], check=True)
-    yield from until(lambda: running() is None)
-    took = time.monotonic() - pressed
-    yield from pause(0.3)
-    yield from photograph("6_cancelled.png")
-    say(f"ESC stopped it after {took:.2f} s")
-    assert took < 1.0, took
-    assert sorted(os.listdir(HERE / "flow_inpaint")) == files, os.listdir(HERE / "flow_inpaint")
-    assert sorted(strips.keys()) == ["Matte", "Street", "Street_flow_inpaint_001"], strips.keys()
-    assert [s.name for s in bpy.data.scenes] == [scene.name]
-
-    start()
-    yield from until(lambda: running() is None or running().fraction > 0.2)
-    os.kill(engine_process(), signal.SIGKILL)
-    yield from until(lambda: running() is None)
-    yield from pause(0.5)
-    yield from photograph("7_engine_killed.png")
-    assert sorted(os.listdir(HERE / "flow_inpaint")) == files, os.listdir(HERE / "flow_inpaint")
-    say("the engine was killed and Blender goes on")
-
-    python = os.environ.pop("FLOW_INPAINT_PYTHON")
-    advanced = sys.modules[f"{NAME}.panels"].SEQUENCER_PT_flow_inpaint_advanced
-    unfolded = type("SEQUENCER_PT_flow_inpaint_unfolded", (advanced,), {"bl_options": set()})  # no script can unfold a panel
-    swap(unfolded, advanced)
-    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=sequencer()[0]):
-        bpy.ops.screen.screen_full_area()
-    yield from pause(1.0)
-    yield from photograph("8_everything_and_no_engine.png")
-    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=sequencer()[0]):
-        bpy.ops.screen.back_to_previous()
-    swap(advanced, unfolded)
-    yield from pause(0.5)
-    show_preferences()
-    yield from pause(1.0)
-    yield from photograph("9_preferences.png")
-    os.environ["FLOW_INPAINT_PYTHON"] = python
-
-    start()
-    yield from until(lambda: running() is None or running().fraction > 0.2)
+    yield from setting_up()
+    yield from two_in_the_queue()
+    yield from stopping()
+    yield from looking()
+    yield from updating()
+    yield from settings()
+    yield from another_file()
+    last = start()
+    yield from until(lambda: last.task.fraction > 0.2 or over(last))
     (WORK / "last_engine").write_text(str(engine_process()))
     print("WINDOW OK", flush=True)
     bpy.ops.wm.quit_blender()
     yield from until(lambda: False)
 
 
-def step() -> float:
-    try:
-        next(STORY)
-        if time.monotonic() > END:
-            raise TimeoutError("the story did not come to an end")
-    except BaseException:
-        traceback.print_exc()
-        sys.stdout.flush()
-        os._exit(1)
-    return TICK
-
-
-bpy.context.preferences.view.show_splash = False
-bpy.ops.preferences.addon_enable(module=NAME)
-STORY, END = story(), time.monotonic() + LIMIT_S
-bpy.app.timers.register(step, first_interval=1.0)
+assert subprocess.run(["which", "import"], capture_output=True, check=False).returncode == 0
+tell(story(), LIMIT_S)

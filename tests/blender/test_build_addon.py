@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from addon_fixtures import addon_zip, build_addon  # noqa: F401
+from bpy_process import interpreters
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -46,10 +48,10 @@ def test_everything_is_in_it(files):
     assert not [name for name in files if "__pycache__" in name or name.startswith("/") or ".." in name]
 
 
-def test_the_manifest_asks_for_files_only(files):
+def test_the_manifest_asks_for_files_and_the_network_only(files):
     manifest = tomllib.loads(files["blender_manifest.toml"].decode())
     assert manifest["id"] == "flow_inpaint" and manifest["version"] == build_addon.version()
-    assert list(manifest["permissions"]) == ["files"] and "wheels" not in manifest
+    assert list(manifest["permissions"]) == ["files", "network"] and "wheels" not in manifest
 
 
 def test_the_wheel_is_whole(files, tmp_path):
@@ -93,6 +95,50 @@ def test_blender_takes_it(addon_zip):  # noqa: F811
     if build_addon.validator() is None:
         pytest.skip("no Blender to validate with: run `make blender`")
     build_addon.validate(addon_zip)
+
+
+@pytest.fixture
+def repository(addon_zip, tmp_path) -> Path:  # noqa: F811
+    build_addon.publish(addon_zip, tmp_path / "repository")
+    return tmp_path / "repository"
+
+
+def test_the_repository_lists_the_zip(addon_zip, repository):  # noqa: F811
+    index = json.loads((repository / "index.json").read_text())
+    assert (index["version"], index["blocklist"], len(index["data"])) == ("v1", [], 1)
+    entry = index["data"][0]
+    content = (repository / entry["archive_url"]).read_bytes()
+    assert content == addon_zip.read_bytes() and entry["archive_size"] == len(content)
+    assert entry["archive_hash"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert (entry["id"], entry["version"], entry["type"], entry["blender_version_min"]) == ("flow_inpaint", build_addon.version(), "add-on", "4.2.0")
+    assert set(entry["permissions"]) == {"files", "network"} and entry["license"] == ["SPDX:GPL-3.0-or-later"]
+    assert sorted(path.name for path in repository.iterdir()) == [addon_zip.name, "index.json"]
+
+
+def test_every_blender_at_hand_lists_it_in_the_same_way(repository, monkeypatch):
+    pythons = [python for python in interpreters() if python.name.startswith("python")]
+    if not pythons:
+        pytest.skip("no Blender to compare with: run `make blender`")
+    for python in pythons:
+        monkeypatch.setenv("FLOW_INPAINT_BPY_PYTHONS", str(python))
+        build_addon.compare_listings(repository)
+    index = json.loads((repository / "index.json").read_text())
+    index["data"][0]["tagline"] = "Another"
+    (repository / "index.json").write_text(json.dumps(index))
+    with pytest.raises(build_addon.BuildError, match="would list the repository in another way"):
+        build_addon.compare_listings(repository)
+
+
+def test_a_new_version_takes_the_place_of_the_old_one(addon_zip, repository, tmp_path):  # noqa: F811
+    newer = tmp_path / "flow_inpaint-9.0.0.zip"
+    with zipfile.ZipFile(addon_zip) as old, zipfile.ZipFile(newer, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            manifest = name == "blender_manifest.toml"
+            new.writestr(name, data.replace(build_addon.version().encode(), b"9.0.0", 1) if manifest else data)
+    build_addon.publish(newer, repository)
+    index = json.loads((repository / "index.json").read_text())
+    assert [entry["version"] for entry in index["data"]] == ["9.0.0"] and (repository / addon_zip.name).is_file()
 
 
 def test_what_blender_refuses_is_not_delivered(copy, monkeypatch):

@@ -81,10 +81,9 @@ def test_one_undo_step(case):
         ("no_such_strip", "There is no strip named 'Nobody'"),
         ("no_mask", "channel 7"),
         ("unsaved", "has never been saved: save it, or give a whole path."),
-        ("engine_unset", "No Python is set to run the engine: set 'Engine Python' in the add-on's preferences"),
+        ("engine_unset", "The engine is not installed yet: press Install Engine (without a window: blender -b --command flow_inpaint --install-engine)."),
         ("engine_missing", "python-missing does not exist: set 'Engine Python'"),
         ("engine_bare", "The engine is not installed in"),
-        ("engine_old", "is version 9.0.0 and this add-on needs"),
         ("engine_refuses", "The matte covers everything. There is nothing to take pixels from."),
         ("engine_dies", "ended unexpectedly with exit code 3; its last words: MemoryError: the last word."),
         ("engine_killed", "was killed by SIGKILL"),
@@ -98,8 +97,9 @@ def test_an_error_is_one_sentence_and_leaves_nothing(case, name, words):
     assert found.get("files", []) in ([], ["file"])
 
 
+def test_a_named_engine_of_another_version_is_used(case):
+    assert case("engine_old")["said"] == "{'FINISHED'}"
+
+
 def test_the_preference_names_the_interpreter(case):
-    found = case("preference")
-    assert found["said"] == "{'FINISHED'}"
-    words = found["command"].split()
-    assert words[0].endswith("python-copy") and words[1:4] == ["-m", "pip", "install"] and words[4].endswith("-py3-none-any.whl")
+    assert case("preference")["said"] == "{'FINISHED'}"

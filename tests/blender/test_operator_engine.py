@@ -68,13 +68,27 @@ def test_cancelling_takes_less_than_a_second(case):
 
 def test_killed_in_the_middle(case):
     found = case("killed")
-    assert found["said"].startswith("RemovalError: The engine was killed by SIGKILL")
+    assert found["said"].startswith("TaskError: The engine was killed by SIGKILL")
     assert found["files"] == [] and len(found["strips"]) == 2
 
 
 def test_what_the_engine_refuses(case):
     found = case("bad_value")
-    assert found["code"] == 1 and found["files"] == [] and len(found["strips"]) == 2
+    assert found["code"] == 2 and found["files"] == [] and len(found["strips"]) == 2
+
+
+def test_an_update_touches_only_what_lies_within_reach_of_the_change(case, clips):
+    """Mattes of frames 4 and 5 have changed, reach 2: frames 2 to 7 are made again, the others are the same bit for bit."""
+    found = case("updated")
+    first, second = found["results"]
+    assert (first["done"], first["frames"], first["ranges"]) == ("updated", 6, [[13, 18]])
+    assert (second["done"], second["frames"]) == ("nothing", 0)
+    old, new = (luma(Path(found["folder"]) / f"{STEM}_00{n}.mkv") for n in (1, 2))
+    source, same = luma(clips / "deep.mkv"), [bool((a == b).all()) for a, b in zip(old, new, strict=True)]
+    assert same[:2] == [True, True] and same[8:] == [True] * 4 and not same[4] and not same[5]
+    moved = np.stack([cv2.imread(str(clips / "matte" / f"matte_{k + 30:04d}.png"), 0) > 127 for k in (4, 5)])
+    assert (new[4:6][~moved] == source[4:6][~moved]).all() and (new[4:6][moved] != source[4:6][moved]).mean() > 0.5
+    assert found["strips"][1]["name"] == f"{STEM}_001" and found["strips"][1]["file"].endswith("_002.mkv")
 
 
 def test_every_stage_has_a_name_for_the_user(case):

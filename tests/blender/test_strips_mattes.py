@@ -23,6 +23,7 @@ RENDERED = {
     "mask cropped": ["mask"],
     "mask with alpha": ["mask"],
     "Mask strip": ["mask"],
+    "tracked mask": ["mask"],
     "colour strip": ["mask"],
     "meta strip": ["mask"],
     "text strip": ["mask"],
@@ -43,6 +44,13 @@ def answers(ask: Callable[..., dict[str, Any]], clips: Path) -> dict[str, Any]:
 
 def test_every_case_is_looked_at(answers: dict[str, Any]) -> None:
     assert set(answers) == {*DIRECT, *RENDERED}
+
+
+def test_a_mask_that_follows_a_track_moves_with_it(answers: dict[str, Any]) -> None:
+    found = answers["tracked mask"]
+    mattes = _mattes(found["document"])
+    columns = [np.flatnonzero(matte.any(axis=0)) for matte in mattes]
+    assert all(after[0] > before[0] and after[-1] > before[-1] for before, after in zip(columns, columns[1:]))
 
 
 @pytest.mark.parametrize("case", [*DIRECT, *RENDERED])

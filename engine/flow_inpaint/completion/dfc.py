@@ -17,6 +17,11 @@ class DFC:
     def __init__(self, net: DFCNet, machine: Machine):
         self._net, self._machine = net.requires_grad_(False), machine
 
+    @property
+    def net(self) -> DFCNet:
+        """The network."""
+        return self._net
+
     @classmethod
     def installed(cls, machine: Machine) -> DFC:
         """Three stages, or as many of them as there are weights for; else the single stage. Raises `MissingWeights`."""

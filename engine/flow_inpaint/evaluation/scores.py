@@ -64,7 +64,7 @@ def evaluate(truth: ClipSpec, result: ClipSpec, masks: tuple[MaskPart, ...], *, 
         _check_alike(true.info, made.info)
         matte = opened.enter_context(open_matte(masks, true.info, 0, 0.5))
         last = true.info.count - 1
-        tally = _Tally(temporal)
+        tally = Tally(temporal)
         for a, b, hole in zip(_frames(true, last), _frames(made, last), matte.read(0, last), strict=True):
             tally.add(a, b, hole)
     return tally.scores()
@@ -87,7 +87,7 @@ def _frames(source: Source, last: int) -> Iterator[np.ndarray]:
         yield picture.rgb if picture.rgb.dtype == np.uint8 else picture.rgb * white
 
 
-class _Tally:
+class Tally:
     """Takes in frames in order and keeps one frame back for the temporal error."""
 
     def __init__(self, temporal: bool) -> None:

@@ -98,7 +98,8 @@ def _fitted(picture: np.ndarray) -> np.ndarray:
 def _titles(titles: Sequence[str]) -> np.ndarray:
     cells = [np.full((_TITLE_HEIGHT, _CELL_WIDTH, 3), _PAPER, np.uint8) for _ in titles]
     for cell, title in zip(cells, titles):
-        _write(cell, title, (8, _TITLE_HEIGHT - 10), 0.7)
+        (width, _), _ = cv2.getTextSize(title, _LETTERS, 0.7, 1)
+        _write(cell, title, (8, _TITLE_HEIGHT - 10), 0.7 * min(1, (_CELL_WIDTH - 16) / max(width, 1)))
     return _beside(cells)
 
 

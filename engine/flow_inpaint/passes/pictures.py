@@ -89,11 +89,12 @@ class _Agreement:
 
 
 def _colours(taken: Taken) -> np.ndarray:
-    """(N, 3) float32 of the nearest pixels."""
+    """(N, 3) float32 of the nearest pixels, in the light of the frame that they go to."""
     _, h, w, _ = taken.stack.shape
     y = np.clip(np.rint(taken.candidate.y).astype(np.int64), 0, h - 1)
     x = np.clip(np.rint(taken.candidate.x).astype(np.int64), 0, w - 1)
-    return taken.stack[taken.candidate.frame, y, x].astype(np.float32)
+    colours = taken.stack[taken.candidate.frame, y, x].astype(np.float32)
+    return colours if taken.candidate.gain is None else colours * taken.candidate.gain
 
 
 def patch(result: Picture, source: Picture, hole: np.ndarray, region: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:

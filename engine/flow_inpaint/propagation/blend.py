@@ -22,6 +22,7 @@ class Candidate:
     frame   index into the stack that is sampled
     x, y    position in it, pixels
     weight  > 0, relative to the other candidates of the same pixel
+    gain    (N, 3), what its light is multiplied by; None: 1
     """
 
     pixels: np.ndarray
@@ -29,6 +30,7 @@ class Candidate:
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+    gain: np.ndarray | None = None
 
 
 def weight_of(distance: np.ndarray, drift: np.ndarray, consistency: float) -> np.ndarray:
@@ -58,7 +60,10 @@ class Canvas:
         if candidate.pixels.size == 0:
             return
         place = self._place[candidate.pixels]
-        self._sum[place] += _samples(stack, candidate) * candidate.weight[:, None]
+        samples = _samples(stack, candidate)
+        if candidate.gain is not None:
+            samples *= np.tile(candidate.gain.astype(np.float32), 5)
+        self._sum[place] += samples * candidate.weight[:, None]
         self._weight[place] += candidate.weight
 
     def missing(self) -> np.ndarray:

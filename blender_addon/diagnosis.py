@@ -1,0 +1,79 @@
+"""What is wrong before anything is started, as far as can be seen without opening a file: for the panel, at every redraw."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from . import frame_range, removal, result_files, strips
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`text`: one sentence. `operator`: the button that helps, empty when only the user can; `label` what it says."""
+
+    text: str
+    operator: str = ""
+    label: str = ""
+
+
+def problems(scene: bpy.types.Scene) -> list[Problem]:
+    """The most important one first; none when a removal can start, if the engine is there (see `engine_panel`)."""
+    return [*_strips(scene), *_output(scene.flow_inpaint.output)]
+
+
+def source_of(scene: bpy.types.Scene) -> Any | None:
+    """The active strip."""
+    return scene.sequence_editor.active_strip if scene.sequence_editor else None
+
+
+def masks_of(scene: bpy.types.Scene) -> list[Any]:
+    """The mask strips that count for the active strip; empty when something is wrong."""
+    source = source_of(scene)
+    try:
+        return strips.mask_strips(scene, source, scene.flow_inpaint.mask_channel) if source is not None else []
+    except strips.StripError:
+        return []
+
+
+def _strips(scene: bpy.types.Scene) -> list[Problem]:
+    source = source_of(scene)
+    if source is None:
+        return [Problem("No strip is active: click the footage that something is to be removed from.")]
+    channel = scene.flow_inpaint.mask_channel
+    try:
+        strips.find_source(scene, source.name)
+        if source.type == "SOUND":
+            raise strips.StripError(f"'{source.name}' is a sound strip: choose one with a picture.")
+    except strips.StripError as error:
+        return [Problem(str(error))]
+    try:
+        masks = strips.mask_strips(scene, source, channel)
+    except strips.StripError as error:
+        if _muted(scene, source, channel):
+            return [Problem(str(error), "flow_inpaint.unmute_matte", "Unmute the Matte")]
+        return [Problem(str(error), "flow_inpaint.make_matte", "Make Matte")]
+    if all(map(strips.mattes.empty, masks)):
+        return [Problem(f"The mask '{masks[0].name}' is empty: draw around what is to go.", "flow_inpaint.draw_matte", "Draw Matte")]
+    try:
+        wanted = frame_range.of(scene, scene.flow_inpaint.range)
+        if wanted is not None:
+            removal.inside(source, wanted)
+    except strips.StripError as error:
+        return [Problem(str(error))]
+    return []
+
+
+def _muted(scene: bpy.types.Scene, source: Any, channel: int) -> bool:
+    here = [s for s in strips.top_strips(scene) if s.channel == channel and s.type != "SOUND" and s != source]
+    over = [s for s in here if strips.left(s) < strips.right(source) and strips.right(s) > strips.left(source)]
+    return bool(over) and (strips.channel_muted(scene, channel) or all(s.mute for s in over))
+
+
+def _output(output: str) -> list[Problem]:
+    try:
+        result_files.folder_of(output)
+    except result_files.ResultError as error:
+        return [Problem(str(error), "wm.save_mainfile" if output.startswith("//") else "", "Save the File")]
+    return []

@@ -1,0 +1,117 @@
+"""What keeps the queue going in a window: a timer of Blender's, which saving, undo and other scenes do not stop."""
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import jobs, previews, warm_engine
+
+TICK = 0.1
+_PATIENCE = 30.0
+_GRABS = ("TRANSFORM_OT_", "SEQUENCER_OT_", "VIEW2D_OT_", "ANIM_OT_", "MASK_OT_")
+
+longest_ms = 0.0
+"""The longest that a beat has kept Blender busy since `jobs` had nothing to do, the moment of placing a strip left out; measured."""
+longest_in = ""
+"""What was being done then."""
+longest_end_ms = 0.0
+"""The same for beats in which a job ended, which includes making its strip."""
+
+_refused_since = 0.0
+_shown = ""
+
+
+def start() -> None:
+    """Sees that the queue moves. Call it after adding to it."""
+    global longest_ms, longest_end_ms
+    if bpy.app.background:
+        return
+    for job in jobs.waiting():
+        job.task.may_edit = may_edit
+    if not bpy.app.timers.is_registered(_beat):
+        longest_ms = longest_end_ms = 0.0
+        bpy.app.timers.register(_beat, first_interval=0.0, persistent=True)
+    redraw()
+
+
+def may_edit() -> bool:
+    """Whether strips can be added: not while Blender renders or the user moves some. A tool is not waited for longer than half a minute."""
+    global _refused_since
+    if bpy.app.is_job_running("RENDER"):
+        return False
+    held = any(op.bl_idname.startswith(_GRABS) for window in bpy.context.window_manager.windows for op in window.modal_operators)
+    if not held:
+        _refused_since = 0.0
+        return True
+    _refused_since = _refused_since or time.monotonic()
+    return time.monotonic() - _refused_since > _PATIENCE
+
+
+def _beat() -> float | None:
+    global longest_ms, longest_in, longest_end_ms, _shown
+    begun = time.perf_counter()
+    try:
+        ended = jobs.step()
+        if ended is not None:
+            _ended(ended)
+    except Exception:
+        # Blender would take the timer away, and with it the jobs that wait.
+        traceback.print_exc()
+    finally:
+        took = 1000 * (time.perf_counter() - begun)
+        if jobs.running() is None:
+            longest_end_ms = max(longest_end_ms, took)
+        elif took > longest_ms:
+            longest_ms, longest_in = took, jobs.running().task.stage
+    now = " ".join(job.status() for job in jobs.listed)
+    if now != _shown:
+        _shown = now
+        redraw()
+    return TICK if jobs.busy() else None
+
+
+def _ended(job: jobs.Job) -> None:
+    if job.state is jobs.State.DONE and job.task.changes_strips:
+        _remember(f"Flow Inpaint {job.verb}")
+    previews.show(job.task)
+    for note in job.task.notes:
+        print(f"Flow Inpaint: {note}", flush=True)
+
+
+def _remember(name: str) -> None:
+    """An undo step of its own for what the job has made."""
+    window = next(iter(bpy.context.window_manager.windows), None)
+    if window is not None:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.ed.undo_push(message=name)
+
+
+def redraw() -> None:
+    """The sidebars only: drawing a preview can take as long as rendering a frame."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            for region in area.regions if area.type == "SEQUENCE_EDITOR" else ():
+                if region.type == "UI":
+                    region.tag_redraw()
+
+
+@persistent
+def _stop_everything(*_: Any) -> None:
+    """Another file takes this one's place, or the add-on or Blender leaves. The engine stays warm for the other file."""
+    jobs.stop_all()
+
+
+def register() -> None:
+    bpy.app.handlers.load_pre.append(_stop_everything)
+
+
+def unregister() -> None:
+    _stop_everything()
+    bpy.app.handlers.load_pre.remove(_stop_everything)
+    if bpy.app.timers.is_registered(_beat):
+        bpy.app.timers.unregister(_beat)
+    warm_engine.end(wait=1.0)

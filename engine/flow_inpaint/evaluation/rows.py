@@ -1,0 +1,78 @@
+"""What a table has found out so far, on disk: an interrupted table goes on, and changed settings never find old figures."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..errors import Failed
+from .sheet import save_png
+
+Key = Mapping[str, Any]
+Figures = dict[str, float | None]
+
+
+class Rows:
+    """Figures and one picture for each key. A key is everything that a figure depends on, in JSON's types."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Failed(f"{folder} cannot be made ({error.strerror}): choose another --out.") from error
+
+    def find(self, key: Key) -> Figures | None:
+        """The figures that were kept under exactly this key; None if there are none, or they cannot be read."""
+        try:
+            held = json.loads(self._path(key, "json").read_text("utf-8"))
+            same = held["key"] == _whole(key)
+            return held["figures"] if same and isinstance(held["figures"], dict) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def picture(self, key: Key) -> np.ndarray | None:
+        """(H, W, 3) uint8 RGB."""
+        found = cv2.imread(str(self._path(key, "png")), cv2.IMREAD_COLOR)
+        return None if found is None else cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
+
+    def keep(self, key: Key, figures: Figures, picture: np.ndarray) -> None:
+        """The figures appear last and in one step, so that what is found is whole. Raises `Failed`."""
+        save_png(self._path(key, "png"), picture)
+        write_text(self._path(key, "json"), json.dumps({"key": _whole(key), "figures": figures}, indent=1))
+
+    def _path(self, key: Key, ending: str) -> Path:
+        digest = hashlib.sha256(json.dumps(_whole(key), sort_keys=True).encode()).hexdigest()
+        return self._folder / f"{digest[:24]}.{ending}"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file when its text is complete. Raises `Failed`."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Failed(f"{path} could not be written ({error.strerror}): check the disk and the folder's permissions.") from error
+
+
+def _whole(key: Key) -> dict[str, Any]:
+    return json.loads(json.dumps({**key, "engine": engine()}))
+
+
+@cache
+def engine() -> str:
+    """A digest of this engine's source, part of every key: other code may give other figures."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.toml")]):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,74 @@
+"""What a job reads, as one short key for every frame: so that a host can tell which frames have changed since a run."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from .completion import COMPLETIONS
+from .errors import Aborted, BadClip
+from .fill import FILLS
+from .flow import ESTIMATORS
+from .job import Job
+from .machine import Machine, choose
+from .media import open_matte, open_source
+
+KEY = 8
+_BYTES = KEY // 2
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """`keys`: `KEY` hexadecimal digits for each job frame, one after the other. `methods`: what each stage would be done by."""
+
+    width: int
+    height: int
+    keys: str
+    methods: dict[str, str]
+
+
+def fingerprint(
+    job: Job,
+    *,
+    on_frame: Callable[[int, int], None] = lambda done, total: None,
+    aborted: Callable[[], bool] = lambda: False,
+) -> Fingerprint:
+    """Reads the source and the mattes of every job frame; `frames` and `output` do not matter.
+
+    Two frames have the same key when their pictures have the same samples and the same pixels of them are to be
+    replaced, whatever the files are called. Raises the errors of `pipeline.run`.
+    """
+    machine = Machine(str(job.params["device"]))
+    stages = {"flow": ESTIMATORS, "completion": COMPLETIONS, "fill": FILLS}
+    methods = {stage: choose(stage, known, str(job.params[stage]), machine).name for stage, known in stages.items()}
+    painted = b"".join(_file_key(one.frame, one.path) for one in job.references)
+    keys = []
+    with open_source(job.source) as source:
+        info = source.info
+        last = info.count - 1
+        with open_matte(job.mask, info, int(job.params["mask_grow"]), float(job.params["mask_threshold"])) as matte:
+            for picture, hole in zip(source.read(0, last), matte.read(0, last), strict=True):
+                if aborted():
+                    raise Aborted("Stopped before the end; nothing was written.")
+                keys.append(_key(picture.rgb, picture.alpha, hole, painted))
+                on_frame(len(keys), info.count)
+    return Fingerprint(info.width, info.height, "".join(keys), methods)
+
+
+def _file_key(frame: int, path: Path) -> bytes:
+    """A clean frame is carried through the whole shot, so it counts for every frame. Raises `BadClip`."""
+    try:
+        return blake2b(path.read_bytes(), digest_size=16).digest() + frame.to_bytes(4)
+    except OSError as error:
+        raise BadClip(f"The reference {path} cannot be read: {error.strerror}.") from error
+
+
+def _key(rgb: np.ndarray, alpha: np.ndarray | None, hole: np.ndarray, painted: bytes) -> str:
+    digest = blake2b(np.packbits(hole).tobytes() + painted, digest_size=_BYTES)
+    digest.update(np.ascontiguousarray(rgb).data)
+    if alpha is not None:
+        digest.update(np.ascontiguousarray(alpha).data)
+    return digest.hexdigest()

@@ -1,0 +1,89 @@
+"""How the light changes from frame to frame: exposure, white balance, flicker.
+
+What was seen in another frame was seen in that frame's light. Joining in the gradient domain takes care of its level but
+not of its contrast, and without it not even of that. So the gain between neighbours is measured on what both show, added
+up over the shot, and carried pixels are brought from their frame's light to the light of the frame that they go to.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .flow.dis import DIS
+from .media.info import full_scale
+from .poisson import interpolate
+
+#: Pictures are compared at this width or height at most, where grain has averaged out.
+_SIZE = 160
+_LEAST_PIXELS = 100
+#: Shares of white between which a value says something about gain; what is linear has no upper end.
+_DARK, _BRIGHT = 0.04, 0.92
+_DARK_LINEAR = 0.002
+#: A change of less than this many times what its own uncertainty may be is none: added up it would be a drift.
+_SURE = 3.0
+_LARGEST = 0.7
+
+_dis = DIS()
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """A frame made small: rgb (h, w, 3) float32, share of white; hidden (h, w) bool, any of it in the hole; linear: its light is."""
+
+    rgb: np.ndarray
+    hidden: np.ndarray
+    linear: bool
+
+
+def glimpse_of(picture: np.ndarray, hole: np.ndarray) -> Glimpse:
+    """picture (H, W, 3) in uint8, uint16 or float (1.0 = white, linear); hole (H, W) bool."""
+    h, w = hole.shape
+    scale = min(_SIZE / max(h, w), 0.5)
+    size = (max(round(w * scale), 1), max(round(h * scale), 1))
+    white = full_scale(picture.dtype)
+    ready = picture if picture.dtype != np.float16 else picture.astype(np.float32)
+    rgb = cv2.resize(ready, size, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(white)
+    hidden = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    return Glimpse(np.nan_to_num(rgb, posinf=0, neginf=0), hidden, not np.issubdtype(picture.dtype, np.integer))
+
+
+def change_of_light(a: Glimpse, b: Glimpse) -> np.ndarray:
+    """The natural logarithm of the gain from `a` to `b`, (3,) float64, one for each channel: the median over what both show.
+
+    Zero where too little is shown to tell.
+    """
+    h, w = a.hidden.shape
+    flow = _dis(_grey(a), _grey(b))
+    x, y = np.arange(w, dtype=np.float32)[None] + flow[0], np.arange(h, dtype=np.float32)[:, None] + flow[1]
+    there = cv2.remap(b.rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap((~b.hidden).astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.999
+    seen &= ~a.hidden
+    dark, bright = (_DARK_LINEAR, np.inf) if a.linear else (_DARK, _BRIGHT)
+    out = np.zeros(3)
+    for channel in range(3):
+        one, other = a.rgb[..., channel], there[..., channel]
+        telling = seen & (np.minimum(one, other) > dark) & (np.maximum(one, other) < bright)
+        if telling.sum() < _LEAST_PIXELS:
+            continue
+        gain = np.log(other[telling] / one[telling])
+        middle = float(np.median(gain))
+        # 1.4826 makes the median deviation a standard one, 1.2533 the mean's uncertainty the median's.
+        uncertain = 1.4826 * 1.2533 * float(np.median(np.abs(gain - middle))) / np.sqrt(gain.size)
+        if abs(middle) > _SURE * uncertain:
+            out[channel] = np.clip(middle, -_LARGEST, _LARGEST)
+    return out
+
+
+def seen_gain(change: float, linear: bool) -> float:
+    """The gain of a picture for measuring (`motion.eight_bits`) under a change of light."""
+    return float(np.exp(change / 2.2 if linear else change))
+
+
+def _grey(glimpse: Glimpse) -> np.ndarray:
+    shown = glimpse.rgb ** (1 / 2.2) if glimpse.linear else glimpse.rgb
+    grey = cv2.cvtColor(np.clip(np.nan_to_num(shown), 0, 1) * np.float32(255), cv2.COLOR_RGB2GRAY)[..., None]
+    if glimpse.hidden.any() and not glimpse.hidden.all():
+        grey = interpolate(grey, glimpse.hidden, cycles=2)
+    return np.rint(grey[..., 0]).astype(np.uint8)
