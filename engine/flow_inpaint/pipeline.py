@@ -23,6 +23,7 @@ from .errors import Aborted, BadClip, OutOfMemory
 from .evaluation.sheet import save_png
 from .fill import FILLS, Fill
 from .flow import ESTIMATORS, Estimator
+from .grain import grain_sample
 from .job import Job
 from .light import Glimpse, change_of_light, glimpse_of, seen_gain
 from .machine import Choice, Machine, choose
@@ -41,6 +42,8 @@ _SMALLEST = 16
 #: A change of light, as a logarithm, that would be mistaken for motion.
 _DISTURBING = 0.015
 _LEAST_SURROUNDINGS = 64
+#: Grain is looked at in every so many frames.
+_GRAIN_EVERY = 4
 #: Mattes that a check reads.
 _CHECKED_MATTES = 100
 _NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
@@ -305,6 +308,7 @@ class _Run:
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
             fill=self.methods.fill.make(),
+            grain=float(params["grain"]),
             references_only_unseen=params["reference_use"] == "unseen",
         )
         if self.methods.networks:
@@ -405,6 +409,7 @@ class _Run:
         cuts = CutFinder() if self.job.params["cuts"] else None
         begins = [first]
 
+        grains: dict[int, np.ndarray | None] = {}
         lighting = bool(self.job.params["lighting"])
 
         def pairs() -> Iterator[tuple[int, _Seen | None, _Seen]]:
@@ -435,12 +440,17 @@ class _Run:
         for frame, found, light in _in_order(pool, motion, pairs()):
             if light is not None:
                 store.remember_light(frame, light)
+            if self.look.grain and frame not in begins and frame % _GRAIN_EVERY == 1:
+                grains[frame] = grain_sample(store.picture(frame), store.hole(frame), store.picture(frame - 1))
             self.clock.tick("flow", frame - first + 1, last - first + 1)
             if whole and frame > first:
                 store.remember_flows(*(found or (None, None)))
             elif found:
                 store.remember_hops(frame - 1, *found)
-        return list(zip(begins, [b - 1 for b in begins[1:]] + [last]))
+        shots = list(zip(begins, [b - 1 for b in begins[1:]] + [last]))
+        for begin, end in shots:
+            store.remember_grain(begin, end, [sample for frame, sample in grains.items() if begin <= frame <= end])
+        return shots
 
     def _remember_reference(self, store: ShotStore, frame: int, info: ClipInfo, region: tuple[slice, slice]) -> None:
         if frame not in self.references:

@@ -6,13 +6,15 @@ frame and of its hole, not on the number of frames.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as field_of
 from pathlib import Path
 
 import numpy as np
 
 from .completion import Completion
 from .fill import Fill
+from .grain import Grain, field, grain_of
 from .media.info import full_scale
 from .motion import hops_of
 from .passes.pictures import Origins, origins
@@ -45,6 +47,7 @@ class Look:
     gradient: bool
     fill: Fill
     references_only_unseen: bool = False
+    grain: float = 1.0
 
 
 @dataclass
@@ -81,6 +84,7 @@ class ShotStore:
     keys            pictures that pixels are carried from: of references and of frames in which something was invented
     key_frames      the frame of each
     reference_keys  the key of each frame that has a reference
+    grain           of each frame of a shot that has any
     light           of each frame, the logarithm of its gain over the shot's first frame, (3,)
     """
 
@@ -88,13 +92,14 @@ class ShotStore:
     shape: tuple[int, int]
     dtype: type[np.generic]
     offset: int
-    pictures: Pictures = field(init=False)
-    keys: Pictures = field(init=False)
-    key_frames: list[int] = field(init=False, default_factory=list)
-    reference_keys: dict[int, int] = field(init=False, default_factory=dict)
-    light: dict[int, np.ndarray] = field(init=False, default_factory=dict)
-    forward: Pictures = field(init=False)
-    backward: Pictures = field(init=False)
+    pictures: Pictures = field_of(init=False)
+    keys: Pictures = field_of(init=False)
+    key_frames: list[int] = field_of(init=False, default_factory=list)
+    reference_keys: dict[int, int] = field_of(init=False, default_factory=dict)
+    grain: dict[int, Grain] = field_of(init=False, default_factory=dict)
+    light: dict[int, np.ndarray] = field_of(init=False, default_factory=dict)
+    forward: Pictures = field_of(init=False)
+    backward: Pictures = field_of(init=False)
 
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.folder, "pictures", (*self.shape, 3), self.dtype)
@@ -133,6 +138,12 @@ class ShotStore:
         if np.abs(gains).max() < _SAME_LIGHT:
             return None
         return np.exp(gains).astype(np.float32)[np.searchsorted(frames, source)]
+
+    def remember_grain(self, first: int, last: int, samples: Iterable[np.ndarray | None]) -> None:
+        """Stores the grain of the frames first..last of a shot, as samples of some of them show it."""
+        found = grain_of(samples)
+        if found is not None:
+            self.grain.update(dict.fromkeys(range(first, last + 1), found))
 
     def remember_flows(self, forward: np.ndarray | None, backward: np.ndarray | None) -> None:
         """Stores the flows between a frame and the next, in order of frames; None across a cut."""
@@ -321,10 +332,21 @@ def _canvas(store: ShotStore, frame: int, look: Look, made: Invented) -> Canvas:
 
 def compose(store: ShotStore, frame: int, look: Look) -> np.ndarray:
     """The region of a frame with its hole filled, (H, W, 3) in the source's type."""
-    picture = _canvas(store, frame, look, Invented(*store.invented.read(frame))).finish(look.gradient, full_scale(store.dtype))
+    canvas = _canvas(store, frame, look, Invented(*store.invented.read(frame)))
+    picture = canvas.finish(look.gradient, full_scale(store.dtype))
+    if look.grain and frame in store.grain:
+        _add_grain(picture, canvas, store.grain[frame], frame, look.grain * full_scale(store.dtype))
     if np.issubdtype(store.dtype, np.integer):
         return np.clip(np.rint(picture), 0, full_scale(store.dtype)).astype(store.dtype)
     return picture.astype(store.dtype)
+
+
+def _add_grain(picture: np.ndarray, canvas: Canvas, grain: Grain, frame: int, scale: float) -> None:
+    box = bounding_box(canvas.hole)
+    if box is None:
+        return
+    lost = np.sqrt(1 - canvas.kept_grain()[box])
+    picture[box] += field(grain, frame, lost.shape) * (lost * np.float32(scale))[..., None]
 
 
 def origins_of(store: ShotStore, frame: int, look: Look, origin: tuple[int, int]) -> Origins:

@@ -54,6 +54,7 @@ class Canvas:
         self._pixels = pixels
         self._sum = np.zeros((pixels.size, 15), np.float32)
         self._weight = np.zeros(pixels.size, np.float32)
+        self._square = np.zeros(pixels.size, np.float32)
 
     def add(self, stack: np.ndarray, candidate: Candidate) -> None:
         """Samples `stack` (T, H, W, 3) at the candidate's positions."""
@@ -65,11 +66,21 @@ class Canvas:
             samples *= np.tile(candidate.gain.astype(np.float32), 5)
         self._sum[place] += samples * candidate.weight[:, None]
         self._weight[place] += candidate.weight
+        self._square[place] += candidate.weight**2 * _kept_by_sampling(candidate)
 
     def missing(self) -> np.ndarray:
         """(H, W) bool: hole pixels without any candidate."""
         out = np.zeros(self.hole.size, bool)
         out[self._pixels[self._weight == 0]] = True
+        return out.reshape(self.hole.shape)
+
+    def kept_grain(self) -> np.ndarray:
+        """(H, W) float32, 0..1: the share of the grain's variance that is left where candidates were sampled and averaged.
+
+        1 outside the hole, 0 where there is no candidate.
+        """
+        out = np.ones(self.hole.size, np.float32)
+        out[self._pixels] = np.minimum(self._square / np.maximum(self._weight, 1e-9) ** 2, 1)
         return out.reshape(self.hole.shape)
 
     def finish(self, gradient: bool, white: float = 255.0) -> np.ndarray:
@@ -95,6 +106,12 @@ class Canvas:
             wanted = _divergence(guide[box], seen[box], out[box], self.hole[box], _EDGE * white)
             out[box] = solve(out[box], self.hole[box], wanted)
         return out
+
+
+def _kept_by_sampling(candidate: Candidate) -> np.ndarray:
+    """(N,) the share of independent noise's variance that bilinear sampling keeps."""
+    fx, fy = candidate.x - np.floor(candidate.x), candidate.y - np.floor(candidate.y)
+    return ((fx**2 + (1 - fx) ** 2) * (fy**2 + (1 - fy) ** 2)).astype(np.float32)
 
 
 def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
