@@ -93,12 +93,12 @@ def prepare(folder: Path) -> None:
 
 
 def build() -> Path:
-    """The extension's zip."""
+    """The extension's zip: the first line of what building it says."""
     command = [sys.executable, str(REPOSITORY / "build_addon.py"), "--output", str(REPOSITORY / "dist")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise DemoError(f"the zip could not be built: {done.stderr.strip()}")
-    return Path(done.stdout.strip())
+    return Path(done.stdout.splitlines()[0])
 
 
 def edit(blender: Path, packed: Path, folder: Path, user: Path) -> dict[str, Any]:
