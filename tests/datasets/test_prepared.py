@@ -237,6 +237,14 @@ def test_a_store_reads_what_was_written(tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x"]
 
 
+def test_a_single_frame_has_no_motion_and_stops_nothing(tmp_path, count):
+    clip = moving(tmp_path / "set", frames=1)
+    ready(tmp_path / "cache").prepare([clip])
+    assert ready(tmp_path / "cache").shape(clip) == (1, *SIZE) and not count
+    (path,) = (tmp_path / "cache").glob("*.flows")
+    assert store.Stored(path).count == 0
+
+
 def test_davis_is_prepared_too(tmp_path):
     (bear, _) = find_clips(davis(tmp_path / "set"))
     assert ready(tmp_path / "cache").flows(bear, 0, 3).shape == (3, 2, 2, 24, 32)

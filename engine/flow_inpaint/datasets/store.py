@@ -35,7 +35,8 @@ def write(path: Path, blocks: Iterable[np.ndarray]) -> None:
         with part.open("wb") as file:
             file.write(b" " * _HEAD)
             sums: list[int] = []
-            shape, kind = (), ""
+            # Of none at all, as of the motion of a single frame, there is still a file.
+            shape, kind = (), "|u1"
             for block in blocks:
                 data = np.ascontiguousarray(block)
                 shape, kind = data.shape, data.dtype.str
