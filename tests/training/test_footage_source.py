@@ -35,7 +35,7 @@ SIZE = (48, 64)
 @pytest.fixture(autouse=True)
 def forget():
     """As a new process begins: nothing of a data set is known yet."""
-    for known in (footage._prepared, footage._parts, footage._library, object_mattes, textures):
+    for known in (footage._prepared, footage._named, footage._shapes, footage._parts, footage._library, object_mattes, textures):
         known.cache_clear()
 
 
@@ -240,15 +240,36 @@ def test_preparing_says_what_will_be_learnt_from(films, tmp_path):
     said: list[str] = []
     prepare(replace(films, held_out=""), motion=True, processes=Processes(), stopped=lambda: False, say=said.append)
     assert [line for line in said if line.startswith("Preparing")] == [
-        f"Preparing clip {k} of 4: {name}" for k, name in enumerate(("down", "right", "small", "short"), 1)
+        f"Preparing clip {k} of 4: {name}" for k, name in enumerate(("down", "right", "short", "small"), 1)
     ]
     assert said[-1] == (
-        "Learning from 8 windows of 2 clips, with flow by dis. Left out: 1 with fewer than 12 frames or less than 64x48 pixels. "
-        "For validation: 1."
+        "Learning from 8 windows of 2 clips, with flow by dis. Left out: 2 with fewer than 12 frames or less than 64x48 pixels. "
+        "For validation: the same."
     )
     again: list[str] = []
     prepare(films, motion=True, processes=Processes(1, 2), stopped=lambda: True, say=again.append)
     assert len(again) == 1
+
+
+def test_what_validates_can_be_used_or_is_refused_before_anything_is_learnt(films, tmp_path):
+    for name, frames in (("three", 14), ("four", 14), ("short", 5), ("short2", 5)):
+        film(tmp_path / "set", name, frames, (1, 0))
+    said: list[str] = []
+
+    def prepared(settings: DataSettings) -> str:
+        prepare(settings, motion=False, processes=Processes(), stopped=lambda: False, say=said.append)
+        return said[-1].rpartition("pixels. ")[2]
+
+    assert prepared(films) == "For validation: 1."
+    batch = open_source(films, 1, Share(1), CPU, uses=(FRAMES,), validation=True).batch(0)
+    assert batch["frames"].shape == (1, 12, 3, *SIZE)
+    names = tmp_path / "names.txt"
+    names.write_text("short\nfour\n")
+    assert prepared(replace(films, held_out=str(names))) == "For validation: 1."
+    names = tmp_path / "others.txt"
+    names.write_text("short\n")
+    with pytest.raises(BadParameter, match="No clip that data.held_out names in .*set has 12 frames of 64x48 .* the longest has 5 of"):
+        prepared(replace(films, held_out=str(names)))
 
 
 @pytest.mark.parametrize(

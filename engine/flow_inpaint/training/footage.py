@@ -4,7 +4,7 @@ The flow of a sample is what the estimator has found between the whole pictures,
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,15 +93,17 @@ def prepare(
     """Makes what the clips of the settings lack, and says which of them cannot be used. Raises `Aborted`, `BadClip`, `BadParameter`."""
     asked = _asked(settings)
     ready = _prepared(asked)
-    learnt, held_out = _parts(asked)
-    ready.prepare([*learnt, *held_out], motion=motion, rank=processes.rank, world=processes.world, stopped=stopped, say=say)
-    library = _library(asked, False)
+    every = [clip for part in _named(asked) for clip in part]
+    ready.prepare(every, motion=motion, rank=processes.rank, world=processes.world, stopped=stopped, say=say)
+    library, validation = _library(asked, False), _library(asked, True)
     windows = sum(count - settings.frames + 1 for count, _, _ in library.shapes)
-    left_out = len(learnt) - len(library.clips)
+    used = {clip.path for clip in (*library.clips, *validation.clips)}
+    left_out = len(every) - len(used)
     height, width = settings.size
+    held_out = 0 if validation.clips == library.clips else len(validation.clips)
     by = f", with flow by {ready.estimator}" if motion else ""
     less = f" Left out: {left_out} with fewer than {settings.frames} frames or less than {width}x{height} pixels." if left_out else ""
-    say(f"Learning from {windows} windows of {len(library.clips)} clips{by}.{less} For validation: {len(held_out) or 'the same'}.")
+    say(f"Learning from {windows} windows of {len(library.clips)} clips{by}.{less} For validation: {held_out or 'the same'}.")
 
 
 # --- the clips ---
@@ -137,37 +139,58 @@ def _prepared(asked: _Asked) -> Prepared:
 
 
 @cache
+def _named(asked: _Asked) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+    """Clips to learn from, and those that the settings hold out."""
+    learnt = [clip for root in asked.clips for clip in find_clips(root, asked.split or None)]
+    held_out = [clip for root in asked.clips for clip in find_clips(root, asked.held_out)] if asked.held_out else []
+    return _without(learnt, held_out), tuple(held_out)
+
+
+@cache
 def _parts(asked: _Asked) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
     """Clips to learn from, and to validate with."""
-    learnt = [clip for root in asked.clips for clip in find_clips(root, asked.split or None)]
+    learnt, held_out = _named(asked)
     if asked.held_out:
-        held_out = [clip for root in asked.clips for clip in find_clips(root, asked.held_out)]
-        seen = {clip.path for clip in held_out}
-        return tuple(clip for clip in learnt if clip.path not in seen), tuple(held_out)
-    if len(learnt) < _FEWEST:
-        return tuple(learnt), ()
-    middle = _HELD_OUT // 2 if len(learnt) >= _HELD_OUT else len(learnt) // 2
-    return (
-        tuple(clip for number, clip in enumerate(learnt) if number % _HELD_OUT != middle),
-        tuple(clip for number, clip in enumerate(learnt) if number % _HELD_OUT == middle),
-    )
+        return learnt, held_out
+    # Only of those that windows can be cut from: others would validate nothing.
+    usable = [clip for clip in learnt if _fits(asked, clip)]
+    if len(usable) < _FEWEST:
+        return learnt, ()
+    middle = _HELD_OUT // 2 if len(usable) >= _HELD_OUT else len(usable) // 2
+    held_out = tuple(usable[middle::_HELD_OUT])
+    return _without(learnt, held_out), held_out
+
+
+def _without(clips: Sequence[Clip], others: Sequence[Clip]) -> tuple[Clip, ...]:
+    paths = {clip.path for clip in others}
+    return tuple(clip for clip in clips if clip.path not in paths)
+
+
+def _fits(asked: _Asked, clip: Clip) -> bool:
+    count, height, width = _shapes(asked)[clip.path]
+    return count >= asked.frames and height >= asked.size[0] and width >= asked.size[1]
+
+
+@cache
+def _shapes(asked: _Asked) -> dict[Path, tuple[int, int, int]]:
+    """(frames, height, width) of every clip by its path."""
+    return {clip.path: _prepared(asked).shape(clip) for part in _named(asked) for clip in part}
 
 
 @cache
 def _library(asked: _Asked, validation: bool) -> Library:
-    ready, (learnt, held_out) = _prepared(asked), _parts(asked)
-    clips = (held_out or learnt) if validation else learnt
-    shapes = [ready.shape(clip) for clip in clips]
-    height, width = asked.size
-    fits = [count >= asked.frames and h >= height and w >= width for count, h, w in shapes]
-    if not any(fits):
+    learnt, held_out = _parts(asked)
+    clips, shapes = (held_out or learnt) if validation else learnt, _shapes(asked)
+    usable = tuple(clip for clip in clips if _fits(asked, clip))
+    if not usable:
         where = ", ".join(asked.clips)
         if not clips:
             raise BadParameter(f"data.held_out leaves no clips of {where} to learn from.")
-        count, h, w = max(shapes, key=lambda shape: shape[0])
+        which = "No clip that data.held_out names in" if validation and held_out else "No clip of"
+        height, width = asked.size
+        count, h, w = max((shapes[clip.path] for clip in clips), key=lambda shape: shape[0])
         raise BadParameter(
-            f"No clip of {where} has {asked.frames} frames of {width}x{height} pixels (data.frames, data.size); the longest has {count} of "
+            f"{which} {where} has {asked.frames} frames of {width}x{height} pixels (data.frames, data.size); the longest has {count} of "
             f"{w}x{h} with data.height = {asked.height}."
         )
-    chosen = [(clip, shape) for clip, shape, fit in zip(clips, shapes, fits, strict=True) if fit]
-    return Library(ready, tuple(clip for clip, _ in chosen), tuple(shape for _, shape in chosen))
+    return Library(_prepared(asked), usable, tuple(shapes[clip.path] for clip in usable))
