@@ -106,6 +106,8 @@ def test_a_part_of_a_run_is_not_exported_before_it_is_trained(tmp_path, capfd):
         (["train", "dfc", "--config", "dfc-toy", "--set", "task.stages=2"], "task.stage cannot be 'stage3' of a network"),
         (["train", "dfc", "--config", "dfc-toy", "--set", "task.width=100.0"], "task.width cannot be 100.0"),
         (["train", "dfc", "--config", "dfc-toy", "--set", "data.source=nowhere"], "data.source cannot be 'nowhere'"),
+        (["train", "dfc", "--config", "dfc-toy", "--set", "data.source=:x"], "data.source cannot be ':x': choose scenes"),
+        (["train", "dfc", "--config", "dfc-toy", "--set", "data.source=..x:y"], "data.source cannot be '..x:y': choose scenes"),
         (["train", "dfc", "--config", "dfc-toy", "--set", "data.source=no_module:x"], "data.source cannot be 'no_module:x'"),
         (["train", "dfc", "--config", "dfc-toy", "--set", TOY, "--set", "data.frames=5"], "data.frames cannot be 5"),
         (["train", "dfc", "--config", "dfc-toy", "--device", "tpu"], "--device cannot be 'tpu'"),

@@ -196,8 +196,8 @@ def open_source(
 
             return Loaded(settings, seed, share, device, uses)
         return Samples(settings, seed, share, device, footage=footage_share(settings), validation=validation, uses=uses)
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    module, _, attribute = name.partition(":")
+    if not attribute or not all(module.split(".")):
         raise BadParameter(f"data.source cannot be '{name}': choose {', '.join(SOURCES)}, or MODULE:NAME for a source of your own.")
     try:
         source = getattr(importlib.import_module(module), attribute)
