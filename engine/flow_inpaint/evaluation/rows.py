@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 
 from ..errors import Failed
+from ..media.output_place import write_whole
 from .sheet import save_png
 
 Key = Mapping[str, Any]
@@ -46,22 +46,11 @@ class Rows:
     def keep(self, key: Key, figures: Figures, picture: np.ndarray) -> None:
         """The figures appear last and in one step, so that what is found is whole. Raises `Failed`."""
         save_png(self._path(key, "png"), picture)
-        write_text(self._path(key, "json"), json.dumps({"key": _whole(key), "figures": figures}, indent=1))
+        write_whole(self._path(key, "json"), json.dumps({"key": _whole(key), "figures": figures}, indent=1).encode())
 
     def _path(self, key: Key, ending: str) -> Path:
         digest = hashlib.sha256(json.dumps(_whole(key), sort_keys=True).encode()).hexdigest()
         return self._folder / f"{digest[:24]}.{ending}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replaces a file when its text is complete. Raises `Failed`."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, "utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise Failed(f"{path} could not be written ({error.strerror}): check the disk and the folder's permissions.") from error
 
 
 def _whole(key: Key) -> dict[str, Any]:

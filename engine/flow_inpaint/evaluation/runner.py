@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import Aborted, BadClip
+from ..media.output_place import write_whole
 from . import report
 from .bench import Bench, Method
 from .flow_errors import mean_of
 from .footage import Collection, Footage
 from .report import Line
-from .rows import Figures, Key, Rows, write_text
+from .rows import Figures, Key, Rows
 from .sheet import contact_sheet, save_png
 from .tables import rank
 
@@ -63,8 +64,8 @@ def run(table: Table, out: Path, *, say: Callable[[str], None], aborted: Callabl
                 pictures.append((f"{footage.name}, {setting}", _pictures(table, rows, footage, setting)))
     lines = _lines(table, found)
     paths = [out / f"{table.name}.{ending}" for ending in ("md", "csv", "png")]
-    write_text(paths[0], report.markdown(table.title, table.facts, table.bench.columns, lines))
-    write_text(paths[1], report.comma_separated(table.bench.columns, lines, found))
+    write_whole(paths[0], report.markdown(table.title, table.facts, table.bench.columns, lines).encode())
+    write_whole(paths[1], report.comma_separated(table.bench.columns, lines, found).encode())
     left, right = table.bench.around
     titles = [left, *(row for method, _, row in shown if method.work is not None), right]
     save_png(paths[2], contact_sheet([cells for _, cells in pictures], titles, [name for name, _ in pictures]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import BadClip, Failed
+from ..errors import BadClip
 from ..job import ClipSpec, MaskPart
 from ..media import Source, open_matte, open_source
+from ..media.output_place import write_whole
 
 _CELL_WIDTH = 480
 _GAP = 6
@@ -72,14 +72,7 @@ def overlay(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 def save_png(path: Path, rgb: np.ndarray) -> None:
     """Writes an (H, W, 3) uint8 RGB picture; `path` is replaced when the picture is complete. Raises `Failed`."""
-    data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise Failed(f"{path} could not be written ({error.strerror}): check the disk and the folder's permissions.") from error
+    write_whole(path, cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _picture(source: Source, frame: int) -> np.ndarray:

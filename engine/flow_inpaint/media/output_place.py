@@ -39,6 +39,18 @@ def writing(path: Path) -> Iterator[None]:
         raise Failed(f"{path} could not be written ({error.strerror}): check the disk and the folder's permissions.") from error
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """A file that is replaced when its content is complete. Raises `Failed`."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with writing(path):
+            part.write_bytes(data)
+            os.replace(part, path)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
 class _Folders:
     """The folder of a result, made when it is missing and removed again when the result is discarded."""
 
