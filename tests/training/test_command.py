@@ -122,6 +122,17 @@ def test_what_the_command_line_refuses(tmp_path, monkeypatch, capfd, words, part
     assert part in sentence and sentence.endswith((".", "says more."))
 
 
+def test_folders_that_cannot_be_written(tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    words = ["train", "dfc", "--config", "dfc-toy", "--set", TOY, "--set", "task.width=0.03", "--device", "cpu", "--set", "train.steps=1"]
+    sentence = refused(capfd, *words, "--out", str(tmp_path / "file" / "run"), code=1)
+    assert sentence == f"{tmp_path}/file/run could not be written (Not a directory): check the disk and the folder's permissions."
+    assert cli.main([*words, "--set", "data.size=[32, 40]", "--out", str(tmp_path / "run")]) == 0
+    capfd.readouterr()
+    sentence = refused(capfd, "export", str(tmp_path / "run"), "--out", str(tmp_path / "file" / "export"), code=1)
+    assert sentence == f"{tmp_path}/file/export could not be written (Not a directory): check the disk and the folder's permissions."
+
+
 def test_a_checkpoint_that_is_damaged_ends_with_bad_input(tmp_path, capfd):
     words = ["train", "dfc", "--config", "dfc-toy", "--set", TOY, "--set", "task.width=0.03", "--device", "cpu", "--seconds", "0.000001"]
     assert cli.main([*words, "--out", str(tmp_path)]) == 0

@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from ..errors import BadParameter, Failed
+from ..media.output_place import write_whole, writing
 from ..weights.importing import METADATA
 from . import checkpoint
 from .tasks import Part, Task, kind
@@ -32,7 +33,7 @@ def export(
     source: str = "",
     notes: str = "",
 ) -> list[Path]:
-    """Writes what a run has learnt into a folder and returns the files, the catalogue last. Raises `BadParameter`.
+    """Writes what a run has learnt into a folder and returns the files, the catalogue last. Raises `BadParameter`, `Failed`.
 
     name   of the sets; by default the role with its width
     roles  only these; by default all that the run's phases have trained
@@ -59,7 +60,8 @@ def export(
         raise BadParameter(
             f"There is nothing to export yet: this run is for {known}, and not all of it has been trained; --role chooses anyway."
         )
-    out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     written, tables = [], []
     for part in parts:
         own = {key.removeprefix(part.prefix): value for key, value in tensors.items() if key.startswith(part.prefix)}
@@ -84,11 +86,11 @@ def export(
         header[METADATA] = json.dumps(network | facts_of_it)
         data = safetensors.torch.save({key: value.contiguous() for key, value in halved.items()}, header)
         path = out / f"{called}.safetensors"
-        path.write_bytes(data)
+        write_whole(path, data)
         written.append(path)
         tables.append(network | {"file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} | facts_of_it)
     catalogue = out / "catalog.toml"
-    catalogue.write_text("\n".join(_table(table) for table in tables), "utf-8")
+    write_whole(catalogue, "\n".join(_table(table) for table in tables).encode())
     return [*written, catalogue]
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Failed
+from ..media.output_place import writing
 from . import checkpoint, log
 from .config import Config
 from .processes import Processes
@@ -56,15 +57,16 @@ class Record:
         self.saving = 0.0
 
     def open(self, after: int | None) -> None:
-        """Begins anew, or goes on behind step `after`."""
+        """Begins anew, or goes on behind step `after`. Raises `Failed` for a folder that cannot be written to."""
         if not self._writes:
             return
-        self._out.mkdir(parents=True, exist_ok=True)
         columns = ("seconds", "samples_per_second", "rate", "loss", *self._task.parts)
-        self._tables = {
-            "log": log.Table(self._out / "log.csv", columns, after=after),
-            "validation": log.Table(self._out / "validation.csv", ("seconds", *self._task.metrics), after=after),
-        }
+        with writing(self._out):
+            self._out.mkdir(parents=True, exist_ok=True)
+            self._tables = {
+                "log": log.Table(self._out / "log.csv", columns, after=after),
+                "validation": log.Table(self._out / "validation.csv", ("seconds", *self._task.metrics), after=after),
+            }
         self._board = _board(self._out, after) if self._config.run.tensorboard else None
 
     def close(self) -> None:
