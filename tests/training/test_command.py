@@ -93,6 +93,8 @@ def test_a_part_of_a_run_is_not_exported_before_it_is_trained(tmp_path, capfd):
     checkpoint.save(tmp_path / CHECKPOINT, facts[0], facts[1] | {"progress": facts[1]["progress"] | {"phase": 1}})
     assert cli.main(["export", str(tmp_path)]) == 0
     assert [path.name for path in (tmp_path / "export").glob("*.safetensors")] == ["dfc-stage1-w0.03.safetensors"]
+    # Nor does it say that it has learnt what comes next.
+    assert "(phases stage1; " in (tmp_path / "export/catalog.toml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def export(
         facts_of_it = {
             "licence": LICENCE,
             "source": source or "trained for Flow Inpaint",
-            "training": _recipe(config, progress, facts),
+            "training": _recipe(config, [phase["name"] for phase in done], facts),
             "quality": [
                 {"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()
             ],
@@ -102,8 +102,8 @@ def _learnt(part: Part, tasks: Sequence[Task]) -> bool:
     return all(parameter in known for name, parameter in model.named_parameters() if name.startswith(part.prefix))
 
 
-def _recipe(config: dict[str, Any], progress: dict[str, Any], facts: dict[str, Any]) -> str:
-    phases = ", ".join(phase["name"] for phase in config["phases"][: progress["phase"] + 1])
+def _recipe(config: dict[str, Any], done: Sequence[str], facts: dict[str, Any]) -> str:
+    phases, progress = ", ".join(done), facts["progress"]
     spent = f"{progress['total']} steps, {progress['samples']} samples, {progress['seconds']:.0f} s on {facts['device']}"
     return f"flow-inpaint train {config['what']} (phases {phases}; seed {config['run']['seed']}; data {config['data']['source']}): {spent}"
 
