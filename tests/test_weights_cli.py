@@ -92,7 +92,7 @@ def test_the_list_says_what_auto_takes_on_a_processor(capsys) -> None:
 
 def test_the_shipped_catalogue_is_in_order() -> None:
     path = Path(__file__).resolve().parents[1] / "weights"
-    for one in catalog._read_folder(path, "shipped"):
+    for one in catalog.read_folder(path, "shipped"):
         weights.verify(one)
 
 

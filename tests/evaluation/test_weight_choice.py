@@ -119,6 +119,10 @@ def test_what_cannot_be_used(tmp_path):
     one.path.unlink()
     with pytest.raises(MissingWeights, match="'mine' are listed in .* is gone"):
         weight_choice.read("mine")
+    made = net(folder=tmp_path / "export")
+    made[1].path.unlink()
+    with pytest.raises(MissingWeights, match="'net-2' are listed in .*export.* is gone"):
+        weight_choice.read(str(tmp_path / "export"))
     net()
     with pytest.raises(BadParameter, match="two sets for dfc_stage1"):
         weight_choice.read("net-1+net-1")

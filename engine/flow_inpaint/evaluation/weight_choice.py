@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import weights
 from ..errors import BadParameter, BadWeights, MissingWeights
 from ..machine import Machine
-from ..weights.catalog import parsed, read_catalog
+from ..weights.catalog import parsed, read_folder
 from ..weights.loading import need_torch, sha256
 from . import runs
 
@@ -79,6 +79,9 @@ def read(text: str) -> Weights:
     if len(parts) == 1 and runs.is_run(Path(parts[0])):
         return Weights(label.strip() or Path(parts[0]).resolve().name, run=Path(parts[0]), named=bool(label))
     found = [one for part in parts for one in _sets(part)]
+    gone = next((one for one in found if not one.installed), None)
+    if gone:
+        raise MissingWeights(f"The weights '{gone.name}' are listed in {gone.catalog}, but {gone.path} is gone: install them again.")
     twice = next((one.role for k, one in enumerate(found) if one.role in [other.role for other in found[:k]]), None)
     if twice:
         raise BadParameter(f"--weights cannot be '{text}': it names two sets for {twice}; give each its own --weights.")
@@ -116,12 +119,10 @@ def dfc_net(chosen: Weights) -> DFCNet:
 def _sets(part: str) -> list[weights.WeightSet]:
     path = Path(part)
     if path.is_dir():
-        documents = {file: read_catalog(file) for file in sorted(path.glob("*.toml"))}
-        tables = [(file, table) for file, document in documents.items() for table in (document or {"sets": []})["sets"]]
-        if not tables:
+        found = read_folder(path, "extra")
+        if not found:
             raise BadParameter(f"--weights cannot be '{part}': the folder holds neither a training run nor a catalogue of weights.")
-        where = "The catalogue {}, set number {}"
-        return [parsed(table, file, "extra", where.format(file, number)) for number, (file, table) in enumerate(tables, 1)]
+        return found
     if path.suffix == ".safetensors":
         return [_file(path)]
     found = [one for one in weights.sets() if one.name == part]
@@ -129,8 +130,6 @@ def _sets(part: str) -> list[weights.WeightSet]:
         known = ", ".join(one.name for one in weights.sets())
         have = f"installed are {known}" if known else "none are installed"
         raise BadParameter(f"--weights cannot be '{part}': it is neither a file or folder nor a set's name; {have}.")
-    if not found[0].installed:
-        raise MissingWeights(f"The weights '{part}' are listed in {found[0].catalog}, but {found[0].path} is gone: install them again.")
     return found
 
 

@@ -70,7 +70,7 @@ def sets() -> list[WeightSet]:
     """Every set of every catalogue, in the order of search. Raises `BadWeights`."""
     found: dict[str, WeightSet] = {}
     for folder, origin in folders():
-        for weight_set in _read_folder(folder, origin):
+        for weight_set in read_folder(folder, origin):
             found.setdefault(weight_set.name, weight_set)
     return list(found.values())
 
@@ -127,7 +127,8 @@ def _data_folder() -> Path:
 # --- reading and checking ---
 
 
-def _read_folder(folder: Path, origin: str) -> list[WeightSet]:
+def read_folder(folder: Path, origin: str) -> list[WeightSet]:
+    """The sets of a folder's catalogues. Raises `BadWeights`."""
     try:
         paths = sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
     except OSError as error:
