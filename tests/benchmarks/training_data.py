@@ -15,6 +15,8 @@ import cv2  # noqa: E402
 import torch  # noqa: E402
 
 from flow_inpaint.training.config import DataSettings  # noqa: E402
+from flow_inpaint.training.footage import prepare  # noqa: E402
+from flow_inpaint.training.processes import Processes  # noqa: E402
 from flow_inpaint.training.sources import FRAMES, MOTION, Share, open_source  # noqa: E402
 
 BATCH = 4
@@ -37,11 +39,10 @@ def main() -> None:
         ):  # fmt: skip
             more |= {"clips": (arguments.dataset,)} if source == "clips" else {}
             settings = DataSettings(source=source, size=tuple(arguments.size), frames=arguments.frames, flow="dis", cache=cache, **more)
-            batches = open_source(settings, 1, Share(BATCH), torch.device("cpu"), uses=(FRAMES, MOTION))
             if source == "clips":
                 # Measured beforehand, as `flow-inpaint train` does.
-                library = batches._footage._library
-                library.prepared.prepare(library.clips)
+                prepare(settings, motion=True, processes=Processes(), stopped=lambda: False, say=lambda text: None)
+            batches = open_source(settings, 1, Share(BATCH), torch.device("cpu"), uses=(FRAMES, MOTION))
             batches.batch(0)
             begun = time.process_time()
             for step in range(1, arguments.batches + 1):

@@ -27,8 +27,6 @@ from .holes import hidden
 if TYPE_CHECKING:
     from ..completion.dfc_net import DFCNet
 
-#: What is known outside the hole: the true flow there, as in the paper, or what the pipeline measures around the hole.
-SEEN = ("true", "estimated")
 REGION_FILL = "Region-Fill (smooth)"
 _PLACES = (Column("epe", "EPE (px)"), Column("ratio", "of Region-Fill"), Column("smooth", "smooth region"), Column("hard", "hard region"))
 _WORST = tuple(Column(f"worst_{share}", f"worst {share}%") for share in SHARES)
@@ -54,7 +52,8 @@ class CompletionBench:
     """`methods`: their work gives a context manager of `Answer`s for what is ready.
 
     estimator  what the true flow of footage is taken to be, unless it is known exactly; `named` is its identity
-    seen       see `SEEN`
+    seen       what is known outside the hole: "true", the true flow there, as in the paper, or "estimated", what the pipeline
+               measures around the hole
     shares     whether the table tells apart where each method errs most (table 3)
     """
 

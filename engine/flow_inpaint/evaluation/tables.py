@@ -18,8 +18,6 @@ TABLES = {
     5: "Table 5: with and without propagation",
     6: "Table 6: the initial flow",
 }
-#: Those that compare flows in holes.
-OF_FLOW = (3, 4)
 _SHAPES = {"stages": "DFC-Net", "single": "DFC-Single", "plain": "DFC-Net without multi-scale"}
 #: The paper's rows, which are listed although there may be no weights for them.
 _ROWS_3 = ("without mining", "p = 70", "p = 50", "p = 30", "p = 10")
@@ -34,7 +32,7 @@ class Choices:
     given   weights to compare; what none of them is for, the installed ones are for
     device  auto, cpu or gpu
     flow    what the true flow of footage is taken from in tables of flow: dis or flownet2
-    seen    see `completing.SEEN`
+    seen    true or estimated, see `completing.CompletionBench`
     seed    of the random shapes
     exact   whether the clips' flow is known: table 6 then compares flows and not pictures
     """

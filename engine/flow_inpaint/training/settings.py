@@ -42,7 +42,7 @@ class DataSettings:
     textures   a folder of photographs to cut the surfaces of scenes from
     scene      more settings for scenes, see `scenes.SceneSettings`
     clips      data sets: folders as of DAVIS or YouTube-VOS, or of any clips (see `datasets.layouts`)
-    split      what to learn from, of each of them, and `held_out` what to validate with; without splits it is one clip in ten
+    split      what to learn from, of each of them, and `held_out` what to validate with; without it, that is one clip in ten
     height     that larger clips are brought down to; 0: none
     mirror     share of the windows of clips that are mirrored, and `reverse`, of those that are turned round in time
     flow       what measures the motion of clips: "dis", "flownet2", or "auto"
