@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from .. import pipeline
 from ..fill import FILLS
 from ..job import ClipSpec, Job, MaskPart
 from ..machine import Machine
+from ..media.image_codec import read_image
 from ..work import work_folder
 from .bench import Aborted, Column, Found, Method, check
 from .footage import Footage
@@ -50,10 +50,10 @@ class Ready:
 
     def read(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The picture as given, (H, W, 3) uint8 RGB, and the hole, (H, W) bool."""
-        return self.picture("given", k), cv2.imread(str(self._path("holes", k)), cv2.IMREAD_GRAYSCALE) > 0
+        return self.picture("given", k), self.picture("holes", k)[..., 0] > 0
 
     def picture(self, kind: str, k: int) -> np.ndarray:
-        return cv2.cvtColor(cv2.imread(str(self._path(kind, k)), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return read_image(self._path(kind, k))[0]
 
     def write(self, kind: str, k: int, picture: np.ndarray) -> None:
         self._path(kind, k).parent.mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ class Alone:
 
 def _middle(folder: Path) -> np.ndarray:
     files = sorted(folder.iterdir())
-    return cv2.cvtColor(cv2.imread(str(files[len(files) // 2]), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return read_image(files[len(files) // 2])[0]
 
 
 # --- methods ---

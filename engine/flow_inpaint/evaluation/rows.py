@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from ..errors import Failed
+from ..errors import BadClip, Failed
+from ..media.image_codec import read_image
 from ..media.output_place import write_whole
 from .sheet import save_png
 
@@ -39,9 +39,11 @@ class Rows:
             return None
 
     def picture(self, key: Key) -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB."""
-        found = cv2.imread(str(self._path(key, "png")), cv2.IMREAD_COLOR)
-        return None if found is None else cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
+        """(H, W, 3) uint8 RGB; None if there is none, or it cannot be read."""
+        try:
+            return read_image(self._path(key, "png"))[0]
+        except BadClip:
+            return None
 
     def keep(self, key: Key, figures: Figures, picture: np.ndarray) -> None:
         """The figures appear last and in one step, so that what is found is whole. Raises `Failed`."""
