@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from dataset_files import davis, objects_at, write_image, write_palette, youtube_vos
+from toy_run import CPU, command, environment
 
-import flow_inpaint
 from flow_inpaint import cli
 from flow_inpaint.datasets.prepared import Prepared
 from flow_inpaint.errors import Aborted, BadClip, BadParameter
@@ -28,7 +28,6 @@ from flow_inpaint.training.state import CHECKPOINT
 from flow_inpaint.training.tasks.dfc import DFCSettings, DFCTask
 from flow_inpaint.training.trainer import Trainer
 
-CPU = torch.device("cpu")
 SIZE = (48, 64)
 
 
@@ -417,12 +416,11 @@ def test_dfc_overfits_two_clips(films, tmp_path):
 def test_ctrl_c_saves_and_ends_the_loaders_too(films, tmp_path):
     import psutil
 
-    command = [sys.executable, "-m", "flow_inpaint"]
-    command += words(films, "dfc", tmp_path / "run", "data.size=[48,64]", "data.loaders=1", "task.width=0.03")
-    command += ["--set", "phases.stage1.train.steps=100000"]
+    more = ("data.size=[48,64]", "data.loaders=1", "task.width=0.03", "phases.stage1.train.steps=100000")
     process = subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command(*words(films, "dfc", tmp_path / "run", *more)),
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
     assert process.stdout is not None
     assert any("stage1 1:" in line for line in iter(process.stdout.readline, ""))
     family = psutil.Process(process.pid).children(recursive=True)
@@ -435,11 +433,6 @@ def test_ctrl_c_saves_and_ends_the_loaders_too(films, tmp_path):
     assert not psutil.wait_procs(family, timeout=20)[1]
 
 
-def environment() -> dict[str, str]:
-    here = [str(Path(flow_inpaint.__file__).parents[1]), str(Path(__file__).parent)]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(here), "OMP_NUM_THREADS": "1"}
-
-
 def test_two_processes_and_loaders_learn_the_same_from_footage(films, tmp_path):
     more = ("data.source=mixed", "task.width=0.03", "data.size=[48,64]", "train.batch=4", "train.micro=1", "train.optimizer=sgd")
     more += ("data.estimated=true", "data.one_matte=true", "train.steps=3", "train.rate=1e-3")
@@ -448,8 +441,8 @@ def test_two_processes_and_loaders_learn_the_same_from_footage(films, tmp_path):
     for name, loaders in (("plain", 0), ("loaded", 1)):
         assert cli.main(words(films, "dfc", tmp_path / name, *more, f"data.loaders={loaders}", config=own)) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "flow_inpaint"]
-    command = [*torchrun, *words(films, "dfc", tmp_path / "two", *more, config=own)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
+    start = [*torchrun, *words(films, "dfc", tmp_path / "two", *more, config=own)]
+    done = subprocess.run(start, env=environment(), capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     runs = {name: [row["loss"] for row in log.read(tmp_path / name / "log.csv")] for name in ("plain", "loaded", "two")}
     assert runs["plain"] == runs["loaded"] and len(runs["plain"]) == 3
