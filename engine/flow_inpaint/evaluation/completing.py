@@ -22,7 +22,7 @@ from .bench import Aborted, Column, Found, Method, check
 from .flow_errors import SHARES, Sums, add_completion
 from .flow_pictures import flow_picture
 from .footage import Footage
-from .holes import hidden
+from .holes import hidden_of
 
 if TYPE_CHECKING:
     from ..completion.dfc_net import DFCNet
@@ -67,10 +67,7 @@ class CompletionBench:
 
     @contextmanager
     def opened(self, footage: Footage, setting: str, aborted: Aborted) -> Iterator[Ready]:
-        made = hidden(
-            setting, footage.frames(), name=footage.name, seed=self._seed, count=footage.count,
-            objects=footage.objects() if setting == "object" else (),
-        )  # fmt: skip
+        made = hidden_of(footage, setting, self._seed)
         with work_folder() as folder, scratch(folder) as allocate:
             yield self._prepared(folder, footage, made, allocate, aborted)
 

@@ -58,7 +58,7 @@ class DataSetClip:
             self.count = min(reader.count, most or reader.count)
             height, width = size or reader.size
         if self.count < 2:
-            raise BadClip(f"{clip.path} has a single frame: tables need clips of at least 2.")
+            raise BadClip(f"{clip.path} has a single frame: tables need clips of at least 2; leave it out with --sequences.")
         if min(height, width) < _SMALLEST:
             raise BadClip(f"{clip.path} is {width}x{height}: tables need pictures of at least {_SMALLEST}x{_SMALLEST}.")
         self.has_object = other is not None

@@ -3,11 +3,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ..errors import MissingWeights
+
+if TYPE_CHECKING:
+    from .footage import Footage
 
 #: square: the paper's fixed rectangle; random: its moving shapes; object: another clip's object, pasted over.
 SETTINGS = ("square", "random", "object")
@@ -74,3 +78,8 @@ def hidden(
             shapes = moving_shapes(name, seed, count, truth.shape[:2]) if shapes is None else shapes
             hole = shapes[k]
         yield truth, painted(truth, hole), hole
+
+
+def hidden_of(footage: Footage, setting: str, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same of a clip."""
+    return hidden(setting, footage.frames(), name=footage.name, seed=seed, count=footage.count, objects=footage.objects())

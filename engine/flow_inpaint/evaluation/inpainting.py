@@ -19,7 +19,7 @@ from ..media.image_codec import read_image
 from ..work import work_folder
 from .bench import Aborted, Column, Found, Method, check
 from .footage import Footage
-from .holes import hidden
+from .holes import hidden_of
 from .runs import inpainter
 from .scores import evaluate
 from .sheet import overlay, save_png
@@ -78,11 +78,7 @@ class InpaintingBench:
     def opened(self, footage: Footage, setting: str, aborted: Aborted) -> Iterator[Ready]:
         with work_folder() as folder:
             ready = Ready(folder, footage.count)
-            made = hidden(
-                setting, footage.frames(), name=footage.name, seed=self._seed, count=footage.count,
-                objects=footage.objects() if setting == "object" else (),
-            )  # fmt: skip
-            for k, (truth, given, hole) in enumerate(made):
+            for k, (truth, given, hole) in enumerate(hidden_of(footage, setting, self._seed)):
                 check(aborted)
                 ready.write("truth", k, truth)
                 ready.write("given", k, given)
