@@ -23,7 +23,7 @@ from .methods import Methods
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
 from .passes import Passes, open_passes
 from .references import link_references, open_references, read_reference, relit
-from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, trace_shot
+from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, sources_of, trace_shot
 from .side_by_side import in_order, one_thread_each, pool_of_workers
 from .survey import frame_range, matte_of, survey
 from .work import work_folder
@@ -95,6 +95,7 @@ class _Run:
             complete=smooth,
             refinement=int(params["refinement"]),
             scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
+            beside_camera=bool(params["beside_camera"]),
         )
         self.look = Look(
             reach=int(params["reach"]),
@@ -201,7 +202,6 @@ class _Run:
         first, last = needed
         cuts = CutFinder() if self.job.params["cuts"] else None
         begins = [first]
-
         grains: dict[int, np.ndarray | None] = {}
         lighting = bool(self.job.params["lighting"])
 
@@ -225,6 +225,8 @@ class _Run:
             frame, before, (view, glimpse) = task
             if before is None:
                 return frame, None, None
+            if self.look.grain and frame % _GRAIN_EVERY == 1:
+                grains[frame] = grain_sample(store.picture(frame), view.hole, store.picture(frame - 1))
             light = change_of_light(before[1], glimpse) if lighting else None
             if light is not None and np.abs(light).max() > _DISTURBING:
                 view = view.lit(seen_gain(-light.mean(), glimpse.linear))
@@ -233,8 +235,6 @@ class _Run:
         for frame, found, light in in_order(pool, motion, pairs()):
             if light is not None:
                 store.remember_light(frame, light)
-            if self.look.grain and frame not in begins and frame % _GRAIN_EVERY == 1:
-                grains[frame] = grain_sample(store.picture(frame), store.hole(frame), store.picture(frame - 1))
             self.clock.tick("flow", frame - first + 1, last - first + 1)
             if whole and frame > first:
                 store.remember_flows(*(found or (None, None)))
@@ -269,8 +269,9 @@ class _Run:
             hole = store.hole(picture.index)
             if not hole.any():
                 return picture, hole, passes and passes.encoded(picture, picture, hole, region, None)
-            result = picture.composite(compose(store, picture.index, self.look), hole, origin=origin)
-            about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin))
+            found = sources_of(store, picture.index, self.look)
+            result = picture.composite(compose(store, picture.index, self.look, found), hole, origin=origin)
+            about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin, found))
             return result, hole, about
 
         for picture, hole, about in in_order(pool, made, source.read(first, last)):
