@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .errors import Aborted
 
 #: Stages in order, and about what share of the time each takes; then the same with a method that completes the flow shot by shot.
-STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35}
+STAGES = {"matte": 0.02, "flow": 0.6, "trace": 0.1, "fill": 0.12, "write": 0.16}
 STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
 
 
