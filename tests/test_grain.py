@@ -9,7 +9,7 @@ import pytest
 from scenery import rectangle, view
 from test_pipeline import Shot, disc
 
-from flow_inpaint.grain import Grain, field, grain_of, grain_sample
+from flow_inpaint.grain import Grain, grain_like, grain_of, grain_sample
 from flow_inpaint.propagation.blend import Candidate, Canvas
 
 WIDTH, HEIGHT, COUNT = 192, 128, 12
@@ -82,7 +82,7 @@ def test_soft_grain_is_left_alone() -> None:
 
 @pytest.mark.parametrize(("common", "likeness"), [(0.0, 0.0), (0.6, 0.3), (1.0, 0.4)])
 def test_made_grain_is_like_what_was_measured(common: float, likeness: float) -> None:
-    made = field(Grain(np.array([0.01, 0.02, 0.03]), common, likeness), 7, (200, 300))
+    made = grain_like(Grain(np.array([0.01, 0.02, 0.03]), common, likeness), 7, (200, 300))
     assert made.dtype == np.float32 and made.shape == (200, 300, 3)
     np.testing.assert_allclose(made.std((0, 1)), [0.01, 0.02, 0.03], rtol=0.03)
     unit = made / made.std((0, 1))
@@ -93,8 +93,8 @@ def test_made_grain_is_like_what_was_measured(common: float, likeness: float) ->
 
 def test_grain_is_the_same_for_the_same_frame_and_new_in_the_next() -> None:
     grain = Grain(np.full(3, 0.02), 0.5, 0.2)
-    np.testing.assert_array_equal(field(grain, 3, (40, 50)), field(grain, 3, (40, 50)))
-    a, b = field(grain, 3, (80, 90)), field(grain, 4, (80, 90))
+    np.testing.assert_array_equal(grain_like(grain, 3, (40, 50)), grain_like(grain, 3, (40, 50)))
+    a, b = grain_like(grain, 3, (80, 90)), grain_like(grain, 4, (80, 90))
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.03
 
 

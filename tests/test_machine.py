@@ -114,10 +114,10 @@ def test_a_card_that_is_wanted_and_absent_is_refused(no_card: None) -> None:
 def test_nothing_heavy_is_imported_when_no_weights_are_installed(tmp_path) -> None:
     code = """
 import sys
-from flow_inpaint import pipeline
+from flow_inpaint.methods import Methods
 from flow_inpaint.effect import resolve
 from flow_inpaint.machine import Machine
-methods = pipeline._Methods.of(resolve({}), Machine())
+methods = Methods.of(resolve({}), Machine())
 assert methods.names == {"flow": "dis", "completion": "smooth", "fill": "exemplar"}, methods.names
 assert "torch" not in sys.modules
 """

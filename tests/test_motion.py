@@ -158,3 +158,17 @@ def test_small_and_odd_pictures(width: int, height: int, scale: float) -> None:
     assert np.isfinite([later.u, later.v, later.drift]).all() and later.pixels.size == guard_band(hole, GUARD).sum()
     if width > 16:
         assert off(later, 1, 0) < 0.4 and off(earlier, -1, 0) < 0.4
+
+
+@pytest.mark.parametrize(("short_sighted", "beside_camera", "asked"), [(True, True, 4), (True, False, 2), (False, True, 2)])
+def test_only_a_short_sighted_estimator_is_asked_again(short_sighted: bool, beside_camera: bool, asked: int) -> None:
+    calls, dis = [], DIS()
+
+    def counted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return dis(a, b)
+
+    estimator = Told(counted)
+    estimator.short_sighted = short_sighted
+    measure(*pair(), MotionSettings(estimator, complete, 3, 1.0, beside_camera))
+    assert len(calls) == asked

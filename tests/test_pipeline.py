@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from scenery import psnr, view
 
-from flow_inpaint import effect, pipeline, work
+from flow_inpaint import effect, pipeline, side_by_side, work
 from flow_inpaint.errors import Aborted, BadClip, Failed
+from flow_inpaint.fill import FILLS
+from flow_inpaint.flow import ESTIMATORS
 from flow_inpaint.job import Job
 from flow_inpaint.machine import Method
 from flow_inpaint.pipeline import Progress, Result
@@ -175,7 +177,7 @@ def test_nothing_is_carried_across_a_cut(tmp_path: Path) -> None:
 def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     clip = shot(tmp_path, 8)
     wanted, _ = clip.run()
-    monkeypatch.setattr(pipeline, "_workers", lambda: workers)
+    monkeypatch.setattr(side_by_side, "workers", lambda: workers)
     for a, b in zip(clip.run()[0], wanted, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -196,7 +198,7 @@ def test_no_further_than_the_reach(tmp_path: Path) -> None:
     assert clip.run(reach=3)[1].unseen == pytest.approx(4 / 7)
 
 
-@pytest.mark.parametrize("fill", [name for name, method in pipeline.FILLS.items() if not method.roles])
+@pytest.mark.parametrize("fill", [name for name, method in FILLS.items() if not method.roles])
 def test_what_no_frame_shows_is_invented_once_for_all_frames(tmp_path: Path, fill: str) -> None:
     hole = disc(48, 32, 8)
     clip = Shot(tmp_path, [view(WIDTH, HEIGHT)] * 6, [hole] * 6)
@@ -214,7 +216,7 @@ def test_one_picture_is_invented_from_the_ends_of_the_shot_and_carried(tmp_path:
         asked.append((unknown, others, suspect))
         return np.where(unknown[..., None], np.float32([0, 200, 0]), picture)
 
-    monkeypatch.setitem(pipeline.FILLS, "exemplar", Method(lambda machine: fill))
+    monkeypatch.setitem(FILLS, "exemplar", Method(lambda machine: fill))
     hole = disc(48, 32, 8)
     clip = Shot(tmp_path, [view(WIDTH, HEIGHT, seed=1)] * 14, [hole] * 14)
     found, _ = clip.run(blend="linear")
@@ -346,7 +348,7 @@ def test_an_estimator_that_fails_leaves_nothing(tmp_path: Path, work_place: Path
         return np.zeros((2, *a.shape), np.float32)
 
     fails.colour = fails.short_sighted = False
-    monkeypatch.setitem(pipeline.ESTIMATORS, "dis", Method(lambda machine: fails))
+    monkeypatch.setitem(ESTIMATORS, "dis", Method(lambda machine: fails))
     threads = cv2.getNumThreads()
     cv2.setNumThreads(3)
     with pytest.raises(ArithmeticError, match="no flow"):
@@ -376,9 +378,9 @@ def test_a_forecast_counts_what_a_run_finds(tmp_path: Path) -> None:
 PEAK = """
 import re, sys
 from pathlib import Path
-from flow_inpaint import pipeline
+from flow_inpaint import pipeline, side_by_side
 from flow_inpaint.job import Job
-pipeline._workers = lambda: 2
+side_by_side.workers = lambda: 2
 job = {"source": {"path": "source", "indices": [k % 8 for k in range(int(sys.argv[2]))]}, "mask": {"rectangle": [60, 40, 60, 60]},
        "output": {"path": sys.argv[2], "format": "png"}, "params": {"reach": 2, "fill": "telea", "refinement": 0, "flow_size": "half"}}
 pipeline.run(Job.from_document(job, Path(sys.argv[1])))

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from flow_inpaint import weights
+from flow_inpaint.errors import BadWeights
 from flow_inpaint.weights import architectures, catalog
 
 SMALL = 0.125
@@ -95,3 +96,14 @@ def same(loaded: dict[str, torch.Tensor], saved: dict[str, torch.Tensor]) -> boo
 def files(folder: Path) -> set[str]:
     """What lies there, the lock apart."""
     return {path.name for path in folder.iterdir() if path.name != ".lock"} if folder.is_dir() else set()
+
+
+def refused(path: Path, folder: Path, role: str | None = None, error: type[Exception] = BadWeights) -> str:
+    """The one sentence with which the file is refused; nothing is stored."""
+    before = files(folder)
+    with pytest.raises(error) as caught:
+        weights.import_file(path, role)
+    assert files(folder) == before
+    sentence = str(caught.value)
+    assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 500
+    return sentence

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .completion import COMPLETIONS
 from .errors import Aborted, BadClip
-from .fill import FILLS
-from .flow import ESTIMATORS
 from .job import Job
-from .machine import Machine, choose
-from .media import open_matte, open_source
+from .machine import Machine
+from .media import open_source
+from .methods import Methods
+from .survey import matte_of
 
 KEY = 8
 _BYTES = KEY // 2
@@ -41,15 +40,13 @@ def fingerprint(
     Two frames have the same key when their pictures have the same samples and the same pixels of them are to be
     replaced, whatever the files are called. Raises the errors of `pipeline.run`.
     """
-    machine = Machine(str(job.params["device"]))
-    stages = {"flow": ESTIMATORS, "completion": COMPLETIONS, "fill": FILLS}
-    methods = {stage: choose(stage, known, str(job.params[stage]), machine).name for stage, known in stages.items()}
+    methods = Methods.of(job.params, Machine(str(job.params["device"]))).names
     painted = b"".join(_file_key(one.frame, one.path) for one in job.references)
     keys = []
     with open_source(job.source) as source:
         info = source.info
         last = info.count - 1
-        with open_matte(job.mask, info, int(job.params["mask_grow"]), float(job.params["mask_threshold"])) as matte:
+        with matte_of(job, info) as matte:
             for picture, hole in zip(source.read(0, last), matte.read(0, last), strict=True):
                 if aborted():
                     raise Aborted("Stopped before the end; nothing was written.")

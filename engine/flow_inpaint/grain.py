@@ -111,7 +111,7 @@ def grain_of(samples: Iterable[np.ndarray | None]) -> Grain | None:
     return Grain(np.sqrt(variance), float(common), float(likeness))
 
 
-def field(grain: Grain, frame: int, shape: tuple[int, int]) -> np.ndarray:
+def grain_like(grain: Grain, frame: int, shape: tuple[int, int]) -> np.ndarray:
     """Grain of a frame, (H, W, 3) float32, share of white. The same for the same frame, and unlike that of any other."""
     h, w = shape
     chance = np.random.Generator(np.random.Philox(key=frame))

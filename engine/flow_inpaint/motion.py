@@ -43,12 +43,14 @@ class View:
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """How motion is measured. `scale` is the size it is measured at, 1 = full; `complete` continues it into holes."""
+    """How motion is measured. `scale` is the size it is measured at, 1 = full; `complete` continues it into holes;
+    `beside_camera`: a short-sighted estimator is asked again with the camera's motion taken out."""
 
     estimator: Estimator
     complete: Completion
     refinement: int
     scale: float
+    beside_camera: bool = True
 
 
 def view_of(picture: np.ndarray, hole: np.ndarray, *, colour: bool = False) -> View:
@@ -124,7 +126,7 @@ def _estimated(a: View, b: View, settings: MotionSettings) -> tuple[np.ndarray, 
         estimator=settings.estimator,
         complete=settings.complete,
         refinement=settings.refinement,
-        short_sighted=settings.estimator.short_sighted,
+        short_sighted=settings.beside_camera and settings.estimator.short_sighted,
         shown=None if a.colour is None or b.colour is None else (a.colour, b.colour),
     )
 

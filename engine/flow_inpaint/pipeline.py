@@ -1,64 +1,43 @@
 """The one path of a job: matte, flow, trace, fill, write."""
 from __future__ import annotations
 
-import os
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
-import cv2
 import numpy as np
 
-from . import coverage
-from .completion import COMPLETIONS, Completion
+from .check import Forecast, check
+from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
 from .completion.smooth import complete as smooth
 from .cuts import CutFinder
-from .effect import Value
-from .errors import Aborted, BadClip, OutOfMemory
-from .evaluation.sheet import save_png
-from .fill import FILLS, Fill
-from .flow import ESTIMATORS, Estimator
+from .errors import BadClip, OutOfMemory
 from .grain import grain_sample
 from .job import Job
 from .light import Glimpse, change_of_light, glimpse_of, seen_gain
-from .machine import Choice, Machine, choose
-from .media import ClipInfo, Matte, Source, open_matte, open_output, open_source
+from .machine import Machine
+from .media import ClipInfo, Matte, Source, open_output, open_source
+from .methods import Methods
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
 from .passes import Passes, open_passes
-from .poisson import bounding_box
 from .references import link_references, open_references, read_reference, relit
-from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, trace_shot
+from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, sources_of, trace_shot
+from .side_by_side import in_order, one_thread_each, pool_of_workers
+from .survey import frame_range, matte_of, survey
 from .work import work_folder
 
-#: Stages in order, and about what share of the time each takes; then the same with a method that completes the flow shot by shot.
-STAGES = {"matte": 0.04, "flow": 0.46, "trace": 0.05, "fill": 0.1, "write": 0.35}
-STAGES_WITH_COMPLETION = {"matte": 0.02, "flow": 0.2, "completion": 0.6, "trace": 0.02, "fill": 0.06, "write": 0.1}
+__all__ = ["STAGES", "STAGES_WITH_COMPLETION", "Forecast", "Progress", "Result", "check", "run"]
+
 _SMALLEST = 16
 #: A change of light, as a logarithm, that would be mistaken for motion.
 _DISTURBING = 0.015
-_LEAST_SURROUNDINGS = 64
 #: Grain is looked at in every so many frames.
 _GRAIN_EVERY = 4
-#: Mattes that a check reads.
-_CHECKED_MATTES = 100
 _NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
 
-T, R = TypeVar("T"), TypeVar("R")
 _Seen = tuple[View, Glimpse | None]
-
-
-@dataclass(frozen=True)
-class Progress:
-    stage: str
-    done: int
-    total: int
-    fraction: float
-    eta_s: float | None
 
 
 @dataclass(frozen=True)
@@ -84,24 +63,6 @@ class Result:
     passes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """What a job would do. `seconds` and `memory_mib` are estimates for this machine; `coverage` is None where nothing is masked."""
-
-    frames: int
-    width: int
-    height: int
-    masked: float
-    memory_mib: int
-    seconds: float
-    device: str
-    flow: str
-    completion: str
-    fill: str
-    notes: list[str]
-    coverage: coverage.Coverage | None = None
-
-
 def run(
     job: Job,
     *,
@@ -115,184 +76,16 @@ def run(
     machine  with the weights to use; by default this one with what is installed, and the job's device
     """
     try:
-        return _Run(job, _Clock(on_progress, aborted), on_message, machine).run()
+        return _Run(job, Clock(on_progress, aborted), on_message, machine).run()
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
 
 
-def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
-    """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
-    clock = _Clock(lambda progress: None, aborted)
-    params = job.params
-    methods = _Methods.of(params, Machine(str(params["device"])))
-    with open_source(job.source) as source, _matte(job, source.info) as matte:
-        first, last = frame_range(job, source.info)
-        references = open_references(job.references, source.info)
-        holes = coverage.RememberedMatte(matte)
-        survey = _survey(holes, source.info, (first, last), int(params["reach"]), clock, references, _CHECKED_MATTES)
-        foreseen = _coverage(job, source, holes, survey, (first, last), clock) if survey.region else None
-    count = last - first + 1
-    hole = survey.pixels / count
-    notes = [*matte.notes] if survey.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
-    if methods.networks:
-        notes.append("The time and memory that networks take are not in this forecast.")
-    height, width = source.info.height, source.info.width
-    region = (survey.region[0].stop - survey.region[0].start) * (survey.region[1].stop - survey.region[1].start) if survey.region else 0
-    return Forecast(
-        frames=count,
-        width=width,
-        height=height,
-        masked=hole / (width * height),
-        memory_mib=int(160 + (region * 120 + hole * 900 + width * height * 60) / 2**20 * min(_workers(), 4)),
-        seconds=round(count * (0.01 + 5e-8 * width * height + 7e-6 * hole), 1),
-        device=methods.machine.name if methods.networks else "cpu",
-        **methods.names,
-        notes=notes,
-        coverage=foreseen,
-    )
-
-
-def _coverage(
-    job: Job, source: Source, matte: coverage.RememberedMatte, survey: _Survey, wanted: tuple[int, int], clock: _Clock
-) -> coverage.Coverage:
-    """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
-    reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
-    stretches = []
-    for stretch in coverage.plan(*survey.needed, reach, frames):
-        counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
-        stretches.append((coverage.read_samples(source, matte, stretch.frames, survey.region, clock.check), counted))
-    with _one_thread_each(), _pool() as pool:
-
-        def each(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-            for made in _in_order(pool, work, tasks):
-                clock.check()
-                yield made
-
-        estimator = ESTIMATORS["dis"].make(Machine("cpu"))
-        found = coverage.forecast(stretches, reach, frames, estimator, each, clock.check, cuts=bool(job.params["cuts"]))
-    if job.coverage is None or found.coverage.worst is None:
-        return found.coverage
-
-    def look(frame: int) -> tuple[np.ndarray, np.ndarray]:
-        picture, hole = next(iter(source.read(frame, frame))), next(iter(matte.read(frame, frame)))
-        return eight_bits(picture.rgb), hole
-
-    save_png(job.coverage, coverage.draw(found, survey.region, look))
-    return replace(found.coverage, picture=str(job.coverage))
-
-
-def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
-    """First and last job frame that are asked for."""
-    first, last = job.frames or (0, info.count - 1)
-    if last >= info.count:
-        raise BadClip(f"Frames {first}-{last} are asked for, and {info.path.name} has frames 0-{info.count - 1}.")
-    return first, last
-
-
-def _context(first: int, last: int, reach: int, count: int) -> tuple[int, int]:
-    """OpenFX's getFramesNeeded: the frames that the range may take pixels from."""
-    return max(first - reach, 0), min(last + reach, count - 1)
-
-
-def _matte(job: Job, info: ClipInfo) -> Matte:
-    return open_matte(job.mask, info, int(job.params["mask_grow"]), float(job.params["mask_threshold"]))
-
-
-@dataclass
-class _Survey:
-    """What the mattes say before any picture is read.
-
-    region  OpenFX's getRegionsOfInterest: rows and columns that are processed; None: nothing is masked in the wanted frames
-    needed  first and last frame that are read, so that the wanted ones see far enough
-    pixels  how many are masked in the wanted frames
-    """
-
-    region: tuple[slice, slice] | None
-    needed: tuple[int, int]
-    pixels: int
-
-
-def _survey(
-    matte: Matte | coverage.RememberedMatte,
-    info: ClipInfo,
-    wanted: tuple[int, int],
-    reach: int,
-    clock: _Clock,
-    references: Iterable[int] = (),
-    most: int | None = None,
-) -> _Survey:
-    """`most`: how many mattes are read at most, evenly spaced; the others are taken to be as these are."""
-    needed = _context(*wanted, reach, info.count)
-    needed = min([needed[0], *references]), max([needed[1], *references])
-    rows, columns = np.zeros(info.height, bool), np.zeros(info.width, bool)
-    pixels = largest = 0
-    everything = True
-    step = 1 if most is None else -(-(needed[1] - needed[0] + 1) // most)
-    counted = 0
-    for frame in range(needed[0], needed[1] + 1, step):
-        (hole,) = matte.read(frame, frame)
-        counted += wanted[0] <= frame <= wanted[1]
-        clock.tick("matte", frame - needed[0] + 1, needed[1] - needed[0] + 1)
-        box = bounding_box(hole)
-        if box is None:
-            everything = False
-            continue
-        rows[box[0]], columns[box[1]] = True, True
-        largest = max(largest, *(part.stop - part.start for part in box))
-        covered = int(hole.sum())
-        everything &= covered == hole.size
-        if wanted[0] <= frame <= wanted[1]:
-            pixels += covered
-    if everything:
-        raise BadClip("The matte covers the whole picture in every frame, so nothing is left to fill it from: check its channel, or invert it.")
-    if not pixels and step > 1:
-        return _survey(matte, info, wanted, reach, clock, references)
-    if not pixels:
-        return _Survey(None, wanted, 0)
-    # A hole shows its background once it has moved by its own size: that much around it may be a source.
-    around = max(largest, _LEAST_SURROUNDINGS)
-    pixels = round(pixels * (wanted[1] - wanted[0] + 1) / max(counted, 1))
-    return _Survey((_widened(rows, around), _widened(columns, around)), needed, pixels)
-
-
-def _widened(marked: np.ndarray, by: int) -> slice:
-    at = np.flatnonzero(marked)
-    return slice(max(int(at[0]) - by, 0), min(int(at[-1]) + 1 + by, marked.size))
-
-
-@dataclass(frozen=True)
-class _Methods:
-    """The chosen method of each stage. `networks`: whether any of them is one."""
-
-    machine: Machine
-    flow: Choice[Estimator]
-    completion: Choice[Completion | None]
-    fill: Choice[Fill]
-
-    @classmethod
-    def of(cls, params: Mapping[str, Value], machine: Machine) -> _Methods:
-        """Raises `MissingWeights`."""
-        return cls(
-            machine,
-            flow=choose("flow", ESTIMATORS, str(params["flow"]), machine),
-            completion=choose("completion", COMPLETIONS, str(params["completion"]), machine),
-            fill=choose("fill", FILLS, str(params["fill"]), machine),
-        )
-
-    @property
-    def names(self) -> dict[str, str]:
-        return {"flow": self.flow.name, "completion": self.completion.name, "fill": self.fill.name}
-
-    @property
-    def networks(self) -> bool:
-        return any(choice.method.roles for choice in (self.flow, self.completion, self.fill))
-
-
 class _Run:
-    def __init__(self, job: Job, clock: _Clock, on_message: Callable[[str, str], None], machine: Machine | None):
+    def __init__(self, job: Job, clock: Clock, on_message: Callable[[str, str], None], machine: Machine | None):
         self.job, self.clock, self.say = job, clock, on_message
         params = job.params
-        self.methods = _Methods.of(params, machine or Machine(str(params["device"]), on_message))
+        self.methods = Methods.of(params, machine or Machine(str(params["device"]), on_message))
         machine = self.methods.machine
         self.completion = self.methods.completion.make()
         if self.completion is not None:
@@ -302,6 +95,7 @@ class _Run:
             complete=smooth,
             refinement=int(params["refinement"]),
             scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
+            beside_camera=bool(params["beside_camera"]),
         )
         self.look = Look(
             reach=int(params["reach"]),
@@ -323,17 +117,17 @@ class _Run:
             if min(info.width, info.height) < _SMALLEST:
                 raise BadClip(f"{info.path.name} is {info.width}x{info.height}: pictures of at least {_SMALLEST}x{_SMALLEST} pixels are needed.")
             first, last = frame_range(job, info)
-            matte = stack.enter_context(_matte(job, info))
+            matte = stack.enter_context(matte_of(job, info))
             self.references = open_references(job.references, info)
             keep = {*matte.files, *(spec.path for spec in job.references)}
             output = stack.enter_context(open_output(job.output, source, first, last, keep=keep))
             passes = None
             if job.output.passes is not None:
                 passes = stack.enter_context(open_passes(job.output.passes, source, first, last, keep, job.output.path))
-            survey = _survey(matte, info, (first, last), self.look.reach, clock, self.references)
-            needed = survey.needed
+            surveyed = survey(matte, info, (first, last), self.look.reach, clock, self.references)
+            needed = surveyed.needed
             masked = unseen = 0
-            if survey.region is None:
+            if surveyed.region is None:
                 self.say("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")
                 for done, picture in enumerate(source.read(first, last), 1):
                     clock.tick("write", done, last - first + 1)
@@ -341,24 +135,24 @@ class _Run:
                     if passes:
                         passes.write(picture.index, passes.encoded(picture, picture, _NO_HOLE, _NOWHERE, None))
             else:
-                stack.enter_context(_one_thread_each())
-                pool = stack.enter_context(_pool())
+                stack.enter_context(one_thread_each())
+                pool = stack.enter_context(pool_of_workers())
                 folder = stack.enter_context(work_folder())
-                shape = tuple(part.stop - part.start for part in survey.region)
+                shape = tuple(part.stop - part.start for part in surveyed.region)
                 store = ShotStore(folder, shape, info.dtype, offset=needed[0])
                 stack.callback(store.close)
-                shots = self._read(source, matte, survey.region, needed, store, pool)
+                shots = self._read(source, matte, surveyed.region, needed, store, pool)
                 frames = needed[1] - needed[0] + 1
                 for begin, end in shots if self.completion else ():
                     self._complete(store, begin, end, needed)
                 with clock.beats("trace", frames * (3 if self.references else 1)) as pulse:
                     for begin, end in shots:
-                        trace_shot(store, begin, end, self.look.reach, partial(_in_order, pool), pulse)
-                        link_references(store, begin, end, self.references, partial(self._valid, info, survey.region), pulse)
+                        trace_shot(store, begin, end, self.look.reach, partial(in_order, pool), pulse)
+                        link_references(store, begin, end, self.references, partial(self._valid, info, surveyed.region), pulse)
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)
-                masked, unseen = self._write(source, store, survey.region, (first, last), output, passes, pool)
+                masked, unseen = self._write(source, store, surveyed.region, (first, last), output, passes, pool)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
             folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
@@ -377,7 +171,7 @@ class _Run:
             first=first,
             width=info.width,
             height=info.height,
-            identity=survey.region is None,
+            identity=surveyed.region is None,
             masked=masked / (count * info.width * info.height),
             unseen=unseen / max(masked, 1),
             seconds=round(clock.seconds(), 3),
@@ -408,7 +202,6 @@ class _Run:
         first, last = needed
         cuts = CutFinder() if self.job.params["cuts"] else None
         begins = [first]
-
         grains: dict[int, np.ndarray | None] = {}
         lighting = bool(self.job.params["lighting"])
 
@@ -432,16 +225,16 @@ class _Run:
             frame, before, (view, glimpse) = task
             if before is None:
                 return frame, None, None
+            if self.look.grain and frame % _GRAIN_EVERY == 1:
+                grains[frame] = grain_sample(store.picture(frame), view.hole, store.picture(frame - 1))
             light = change_of_light(before[1], glimpse) if lighting else None
             if light is not None and np.abs(light).max() > _DISTURBING:
                 view = view.lit(seen_gain(-light.mean(), glimpse.linear))
             return frame, (flows if whole else measure)(before[0], view, self.motion), light
 
-        for frame, found, light in _in_order(pool, motion, pairs()):
+        for frame, found, light in in_order(pool, motion, pairs()):
             if light is not None:
                 store.remember_light(frame, light)
-            if self.look.grain and frame not in begins and frame % _GRAIN_EVERY == 1:
-                grains[frame] = grain_sample(store.picture(frame), store.hole(frame), store.picture(frame - 1))
             self.clock.tick("flow", frame - first + 1, last - first + 1)
             if whole and frame > first:
                 store.remember_flows(*(found or (None, None)))
@@ -476,11 +269,12 @@ class _Run:
             hole = store.hole(picture.index)
             if not hole.any():
                 return picture, hole, passes and passes.encoded(picture, picture, hole, region, None)
-            result = picture.composite(compose(store, picture.index, self.look), hole, origin=origin)
-            about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin))
+            found = sources_of(store, picture.index, self.look)
+            result = picture.composite(compose(store, picture.index, self.look, found), hole, origin=origin)
+            about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin, found))
             return result, hole, about
 
-        for picture, hole, about in _in_order(pool, made, source.read(first, last)):
+        for picture, hole, about in in_order(pool, made, source.read(first, last)):
             self.clock.tick("write", picture.index - first + 1, last - first + 1)
             output.write(picture)
             if passes:
@@ -490,78 +284,3 @@ class _Run:
         return masked, unseen
 
 
-class _Clock:
-    """Progress over all stages, and the host's wish to stop."""
-
-    def __init__(self, on_progress: Callable[[Progress], None], aborted: Callable[[], bool]):
-        self._tell, self.stopped = on_progress, aborted
-        self._start = time.monotonic()
-        self._fraction = 0.0
-        self.shares = STAGES
-
-    def seconds(self) -> float:
-        return time.monotonic() - self._start
-
-    def check(self) -> None:
-        if self.stopped():
-            raise Aborted("Stopped before the end; nothing was written.")
-
-    def tick(self, stage: str, done: int, total: int) -> None:
-        """Says that `done` of `total` frames are through a stage. Raises `Aborted`."""
-        self.check()
-        before = 0.0
-        for name, share in self.shares.items():
-            if name == stage:
-                self._fraction = max(self._fraction, min(before + share * done / max(total, 1), 1.0))
-                break
-            before += share
-        passed = self.seconds()
-        eta = passed * (1 / self._fraction - 1) if self._fraction > 0.05 else None
-        self._tell(Progress(stage, done, total, self._fraction, eta))
-
-    @contextmanager
-    def beats(self, stage: str, expected: int) -> Iterator[Callable[[], None]]:
-        """For a stage that goes over the frames several times: a sign of life to call at each step."""
-        done = 0
-
-        def beat() -> None:
-            nonlocal done
-            done = min(done + 1, expected - 1)
-            self.tick(stage, done, expected)
-
-        yield beat
-        self.tick(stage, expected, expected)
-
-
-def _workers() -> int:
-    return min(os.cpu_count() or 1, 8)
-
-
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_workers(), "flow-inpaint")
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Frames are worked on side by side, so OpenCV must not split each of them again."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
-def _in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-    """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded."""
-    waiting: deque[Future[R]] = deque()
-    try:
-        for task in tasks:
-            waiting.append(pool.submit(work, task))
-            if len(waiting) > _workers():
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

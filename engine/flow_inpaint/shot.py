@@ -5,23 +5,22 @@ frame and of its hole, not on the number of frames.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from dataclasses import field as field_of
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from .completion import Completion
 from .fill import Fill
-from .grain import Grain, field, grain_of
+from .grain import Grain, grain_like, grain_of
 from .media.info import full_scale
 from .motion import hops_of
 from .passes.pictures import Origins, origins
 from .poisson import bounding_box
 from .propagation.blend import Canvas
 from .propagation.trace import GUARD, UNSEEN, Hops, follow, guard_band, is_inside, nearest
-from .sources import sources
+from .sources import Taken, sources
 from .work import Pictures, Records, scratch
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
@@ -92,14 +91,14 @@ class ShotStore:
     shape: tuple[int, int]
     dtype: type[np.generic]
     offset: int
-    pictures: Pictures = field_of(init=False)
-    keys: Pictures = field_of(init=False)
-    key_frames: list[int] = field_of(init=False, default_factory=list)
-    reference_keys: dict[int, int] = field_of(init=False, default_factory=dict)
-    grain: dict[int, Grain] = field_of(init=False, default_factory=dict)
-    light: dict[int, np.ndarray] = field_of(init=False, default_factory=dict)
-    forward: Pictures = field_of(init=False)
-    backward: Pictures = field_of(init=False)
+    pictures: Pictures = field(init=False)
+    keys: Pictures = field(init=False)
+    key_frames: list[int] = field(init=False, default_factory=list)
+    reference_keys: dict[int, int] = field(init=False, default_factory=dict)
+    grain: dict[int, Grain] = field(init=False, default_factory=dict)
+    light: dict[int, np.ndarray] = field(init=False, default_factory=dict)
+    forward: Pictures = field(init=False)
+    backward: Pictures = field(init=False)
 
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.folder, "pictures", (*self.shape, 3), self.dtype)
@@ -276,7 +275,7 @@ def _fill_keys(store: ShotStore, chunk: dict[int, Invented], carrier: _Carrier, 
 
 def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look, pulse: Pulse) -> None:
     made = chunk[key]
-    canvas = _canvas(store, key, look, made)
+    canvas = _canvas(store, key, sources(store, key, look, made))
     unknown = canvas.missing()
     scale = 255 / full_scale(store.dtype)
     picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
@@ -323,16 +322,21 @@ class _Carrier:
         made.y[into] = np.clip(neighbour.y[slot] + (y - near_y)[good], 0, h - 1)
 
 
-def _canvas(store: ShotStore, frame: int, look: Look, made: Invented) -> Canvas:
+def _canvas(store: ShotStore, frame: int, found: Iterable[Taken]) -> Canvas:
     canvas = Canvas(store.picture(frame), store.hole(frame))
-    for taken in sources(store, frame, look, made):
+    for taken in found:
         canvas.add(taken.stack, taken.candidate)
     return canvas
 
 
-def compose(store: ShotStore, frame: int, look: Look) -> np.ndarray:
-    """The region of a frame with its hole filled, (H, W, 3) in the source's type."""
-    canvas = _canvas(store, frame, look, Invented(*store.invented.read(frame)))
+def sources_of(store: ShotStore, frame: int, look: Look) -> list[Taken]:
+    """Everything that the hole of a frame may be taken from, when all that is invented is."""
+    return sources(store, frame, look, Invented(*store.invented.read(frame)))
+
+
+def compose(store: ShotStore, frame: int, look: Look, found: Iterable[Taken]) -> np.ndarray:
+    """The region of a frame with its hole filled from `sources_of` it, (H, W, 3) in the source's type."""
+    canvas = _canvas(store, frame, found)
     picture = canvas.finish(look.gradient, full_scale(store.dtype))
     if look.grain and frame in store.grain:
         _add_grain(picture, canvas, store.grain[frame], frame, look.grain * full_scale(store.dtype))
@@ -346,11 +350,10 @@ def _add_grain(picture: np.ndarray, canvas: Canvas, grain: Grain, frame: int, sc
     if box is None:
         return
     lost = np.sqrt(1 - canvas.kept_grain()[box])
-    picture[box] += field(grain, frame, lost.shape) * (lost * np.float32(scale))[..., None]
+    picture[box] += grain_like(grain, frame, lost.shape) * (lost * np.float32(scale))[..., None]
 
 
-def origins_of(store: ShotStore, frame: int, look: Look, origin: tuple[int, int]) -> Origins:
-    """Where the hole of a frame comes from. `origin`: row and column of the region in the whole picture."""
-    found = sources(store, frame, look, Invented(*store.invented.read(frame)))
+def origins_of(store: ShotStore, frame: int, look: Look, origin: tuple[int, int], found: Sequence[Taken]) -> Origins:
+    """Where the hole of a frame comes from, of what is `sources_of` it. `origin`: row and column of the region in the whole picture."""
     white = full_scale(store.dtype)
     return origins(found, store.hole(frame), frame, origin=origin, reach=look.reach, consistency=look.consistency, white=white)

@@ -44,7 +44,7 @@ def _traced(job: Job) -> float:
         for frame in range(first, last + 1):
             store.invented.write(frame)
 
-    pipeline.invent, pipeline.compose = invent, lambda store, frame, look: store.picture(frame)
+    pipeline.invent, pipeline.compose = invent, lambda store, frame, look, found: store.picture(frame)
     return pipeline.run(job).unseen
 
 

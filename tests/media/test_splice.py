@@ -111,6 +111,14 @@ def test_a_splice_that_says_too_little():
         Splice.from_document({"base": {"path": "a"}, "output": "b"})
 
 
+@pytest.mark.parametrize("name", ["../away.png", "sub/a.png", "/etc/a.png", "..\\away.png", "..", ""])
+def test_names_that_lead_out_of_the_folder(name):
+    """A document may come from a stranger: what it names must not be written anywhere else."""
+    document = {"base": {"path": "a", "files": [name]}, "pieces": [], "output": "b"}
+    with pytest.raises(BadParameter, match="names in the clip's folder"):
+        Splice.from_document(document)
+
+
 def test_stopping_leaves_nothing(tmp_path):
     source = encode(tmp_path / "a.mp4", 8, picture=counter_rgb)
     result(source, tmp_path / "base.mkv", "ffv1")

@@ -216,9 +216,9 @@ def test_a_result_that_cannot_be_moved_takes_its_passes_along(tmp_path: Path, mo
 PEAK = """
 import re, sys
 from pathlib import Path
-from flow_inpaint import pipeline
+from flow_inpaint import pipeline, side_by_side
 from flow_inpaint.job import Job
-pipeline._workers = lambda: 2
+side_by_side.workers = lambda: 2
 count = int(sys.argv[2])
 job = {"source": {"path": "source", "indices": [k % 8 for k in range(count)]}, "mask": {"rectangle": [60, 40, 60, 60]},
        "output": {"path": f"out{count}", "format": "png", "passes": {"path": f"passes{count}"}},

@@ -47,7 +47,12 @@ class Splice:
 
 
 def _clip(table: Mapping[str, Any]) -> Clip:
-    return Clip(Path(table["path"]), tuple(map(str, table.get("files") or ())), int(table.get("at", 0)))
+    files = tuple(map(str, table.get("files") or ()))
+    for name in files:
+        # The output's pictures have the base's names: none may lead out of its folder.
+        if not name or Path(name).name != name or "\\" in name or name == "..":
+            raise BadParameter(f"A splice's files are names in the clip's folder, not {name!r}.")
+    return Clip(Path(table["path"]), files, int(table.get("at", 0)))
 
 
 def splice(job: Splice, aborted: Callable[[], bool] = lambda: False) -> OutputFiles:

@@ -13,7 +13,8 @@ from ..job import OutputSpec, PassesSpec
 from ..media import Picture, Source
 from ..media.image_codec import encode_image
 from ..media.output_place import OutputFiles, SequencePlace, refuse_sources, writing
-from .pictures import Origins, patch
+from ..sources import Kind
+from .pictures import KIND_CODES, Origins, patch
 
 #: In a 16-bit provenance picture positions count in this part of a pixel.
 PNG_STEPS = 8
@@ -108,7 +109,7 @@ def _grey(name: str, size: tuple[int, int], region: tuple[slice, slice], origins
     """(H, W, 3) uint8 with three equal channels."""
     shown = np.full(size, 255 if name == "confidence" else 0, np.uint8)
     if origins is not None:
-        values = origins.confidence if name == "confidence" else origins.code == 0.5
+        values = origins.confidence if name == "confidence" else origins.code == KIND_CODES[Kind.INVENTED]
         shown[region] = np.rint(values * 255.0)
     return np.repeat(shown[..., None], 3, 2)
 

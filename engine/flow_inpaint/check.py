@@ -1,0 +1,105 @@
+"""A job looked at before it is done: whether it can be, what it would take, and what other frames see."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from . import coverage
+from .clock import Clock
+from .evaluation.sheet import save_png
+from .flow import ESTIMATORS
+from .job import Job
+from .machine import Machine
+from .media import Source, open_source
+from .methods import Methods
+from .motion import eight_bits
+from .references import open_references
+from .side_by_side import in_order, one_thread_each, pool_of_workers, workers
+from .survey import Survey, frame_range, matte_of, survey
+
+#: Mattes that are read.
+_MATTES = 100
+
+T, R = TypeVar("T"), TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a job would do. `seconds` and `memory_mib` are estimates for this machine; `coverage` is None where nothing is masked."""
+
+    frames: int
+    width: int
+    height: int
+    masked: float
+    memory_mib: int
+    seconds: float
+    device: str
+    flow: str
+    completion: str
+    fill: str
+    notes: list[str]
+    coverage: coverage.Coverage | None = None
+
+
+def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
+    """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
+    clock = Clock(lambda progress: None, aborted)
+    params = job.params
+    methods = Methods.of(params, Machine(str(params["device"])))
+    with open_source(job.source) as source, matte_of(job, source.info) as matte:
+        first, last = frame_range(job, source.info)
+        references = open_references(job.references, source.info)
+        holes = coverage.RememberedMatte(matte)
+        found = survey(holes, source.info, (first, last), int(params["reach"]), clock, references, _MATTES)
+        foreseen = _coverage(job, source, holes, found, (first, last), clock) if found.region else None
+    count = last - first + 1
+    hole = found.pixels / count
+    notes = [*matte.notes] if found.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
+    if methods.networks:
+        notes.append("The time and memory that networks take are not in this forecast.")
+    height, width = source.info.height, source.info.width
+    region = (found.region[0].stop - found.region[0].start) * (found.region[1].stop - found.region[1].start) if found.region else 0
+    return Forecast(
+        frames=count,
+        width=width,
+        height=height,
+        masked=hole / (width * height),
+        memory_mib=int(160 + (region * 120 + hole * 900 + width * height * 60) / 2**20 * min(workers(), 4)),
+        seconds=round(count * (0.01 + 5e-8 * width * height + 7e-6 * hole), 1),
+        device=methods.machine.name if methods.networks else "cpu",
+        **methods.names,
+        notes=notes,
+        coverage=foreseen,
+    )
+
+
+def _coverage(
+    job: Job, source: Source, matte: coverage.RememberedMatte, surveyed: Survey, wanted: tuple[int, int], clock: Clock
+) -> coverage.Coverage:
+    """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
+    reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
+    stretches = []
+    for stretch in coverage.plan(*surveyed.needed, reach, frames):
+        counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
+        stretches.append((coverage.read_samples(source, matte, stretch.frames, surveyed.region, clock.check), counted))
+    with one_thread_each(), pool_of_workers() as pool:
+
+        def each(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+            for made in in_order(pool, work, tasks):
+                clock.check()
+                yield made
+
+        estimator = ESTIMATORS["dis"].make(Machine("cpu"))
+        found = coverage.forecast(stretches, reach, frames, estimator, each, clock.check, cuts=bool(job.params["cuts"]))
+    if job.coverage is None or found.coverage.worst is None:
+        return found.coverage
+
+    def look(frame: int) -> tuple[np.ndarray, np.ndarray]:
+        picture, hole = next(iter(source.read(frame, frame))), next(iter(matte.read(frame, frame)))
+        return eight_bits(picture.rgb), hole
+
+    save_png(job.coverage, coverage.draw(found, surveyed.region, look))
+    return replace(found.coverage, picture=str(job.coverage))

@@ -1,0 +1,47 @@
+"""Frames worked on side by side, in bounded memory."""
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import cv2
+
+T, R = TypeVar("T"), TypeVar("R")
+
+
+def workers() -> int:
+    return min(os.cpu_count() or 1, 8)
+
+
+def pool_of_workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers(), "flow-inpaint")
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Frames are worked on side by side, so OpenCV must not split each of them again."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+    """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded."""
+    waiting: deque[Future[R]] = deque()
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) > workers():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

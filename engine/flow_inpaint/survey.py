@@ -1,0 +1,101 @@
+"""What a job's mattes say before any picture is read: which frames and which part of them matter."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .clock import Clock
+from .coverage import RememberedMatte
+from .errors import BadClip
+from .job import Job
+from .media import ClipInfo, Matte, open_matte
+from .poisson import bounding_box
+
+_LEAST_SURROUNDINGS = 64
+
+
+def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
+    """First and last job frame that are asked for."""
+    first, last = job.frames or (0, info.count - 1)
+    if last >= info.count:
+        raise BadClip(f"Frames {first}-{last} are asked for, and {info.path.name} has frames 0-{info.count - 1}.")
+    return first, last
+
+
+def _context(first: int, last: int, reach: int, count: int) -> tuple[int, int]:
+    """OpenFX's getFramesNeeded: the frames that the range may take pixels from."""
+    return max(first - reach, 0), min(last + reach, count - 1)
+
+
+def matte_of(job: Job, info: ClipInfo) -> Matte:
+    """The job's matte over a source. See `open_matte` for what it raises."""
+    return open_matte(job.mask, info, int(job.params["mask_grow"]), float(job.params["mask_threshold"]))
+
+
+@dataclass
+class Survey:
+    """What the mattes say before any picture is read.
+
+    region  OpenFX's getRegionsOfInterest: rows and columns that are processed; None: nothing is masked in the wanted frames
+    needed  first and last frame that are read, so that the wanted ones see far enough
+    pixels  how many are masked in the wanted frames
+    """
+
+    region: tuple[slice, slice] | None
+    needed: tuple[int, int]
+    pixels: int
+
+
+def survey(
+    matte: Matte | RememberedMatte,
+    info: ClipInfo,
+    wanted: tuple[int, int],
+    reach: int,
+    clock: Clock,
+    references: Iterable[int] = (),
+    most: int | None = None,
+) -> Survey:
+    """Reads the mattes of the wanted frames and of those around them that may be a source. Raises `BadClip` where nothing is left to
+    fill from.
+
+    references  frames that have a reference, which are read too
+    most  how many mattes are read at most, evenly spaced; the others are taken to be as these are
+    """
+    needed = _context(*wanted, reach, info.count)
+    needed = min([needed[0], *references]), max([needed[1], *references])
+    rows, columns = np.zeros(info.height, bool), np.zeros(info.width, bool)
+    pixels = largest = 0
+    everything = True
+    step = 1 if most is None else -(-(needed[1] - needed[0] + 1) // most)
+    counted = 0
+    for frame in range(needed[0], needed[1] + 1, step):
+        (hole,) = matte.read(frame, frame)
+        counted += wanted[0] <= frame <= wanted[1]
+        clock.tick("matte", frame - needed[0] + 1, needed[1] - needed[0] + 1)
+        box = bounding_box(hole)
+        if box is None:
+            everything = False
+            continue
+        rows[box[0]], columns[box[1]] = True, True
+        largest = max(largest, *(part.stop - part.start for part in box))
+        covered = int(hole.sum())
+        everything &= covered == hole.size
+        if wanted[0] <= frame <= wanted[1]:
+            pixels += covered
+    if everything:
+        raise BadClip("The matte covers the whole picture in every frame, so nothing is left to fill it from: check its channel, or invert it.")
+    if not pixels and step > 1:
+        return survey(matte, info, wanted, reach, clock, references)
+    if not pixels:
+        return Survey(None, wanted, 0)
+    # A hole shows its background once it has moved by its own size: that much around it may be a source.
+    around = max(largest, _LEAST_SURROUNDINGS)
+    pixels = round(pixels * (wanted[1] - wanted[0] + 1) / max(counted, 1))
+    return Survey((_widened(rows, around), _widened(columns, around)), needed, pixels)
+
+
+def _widened(marked: np.ndarray, by: int) -> slice:
+    at = np.flatnonzero(marked)
+    return slice(max(int(at[0]) - by, 0), min(int(at[-1]) + 1 + by, marked.size))
