@@ -120,6 +120,8 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
         reach = reach_of(request.params)
         window = request.frames[0] - reach, request.frames[1] + reach
     resolved = strips.resolve(scene, source, request.mask_channel, folder, window)
+    if request.reference_channel == request.mask_channel:
+        raise strips.StripError(f"Channel {request.mask_channel} is the mask channel: put the references on another channel.")
     clean = strips.references(scene, source, request.reference_channel)
     shift = resolved.start - strips.left(strips.find_source(scene, source))
     near = [one | {"frame": one["frame"] - shift} for one in clean if 0 <= one["frame"] - shift < resolved.length]
