@@ -165,11 +165,11 @@ def matte_operators() -> dict[str, Any]:
     found["outside"] = [p.text for p in problems(scene)]
     settings.range = "STRIP"
     settings.mask_channel = 3
-    found["said"] = run(preset="draft", reach=7, format="png", mute_source=True)
+    found["said"] = run(preset="draft", reach=7, format="png", mute_source=True, reference_channel=6)
     scene.sequence_editor.active_strip = strips()[f"{STEM}_001"]
     settings.mask_channel = 9
     bpy.ops.flow_inpaint.load_settings()
-    loaded = {name: getattr(settings, name) for name in ("mask_channel", "preset", "reach", "format", "mute_source")}
+    loaded = {name: getattr(settings, name) for name in ("mask_channel", "reference_channel", "preset", "reach", "format", "mute_source")}
     scene.sequence_editor.active_strip = None
     nobody = [p.text for p in problems(scene)]
     return found | {"loaded": loaded, "changed": settings.changed(), "nobody": nobody, "files": len(listing(folder))}
