@@ -88,6 +88,14 @@ def test_sigterm_stops_it_and_leaves_nothing(case):
     assert found["code"] == 130 and done(found) == [(SOURCE, "stopped", None)] and found["files"] == [] and found["handler"]
 
 
+def test_sigterm_counts_whenever_it_comes(case):
+    found = case("terminated_at_once")
+    assert found["code"] == 130 and done(found) == [(SOURCE, "stopped", None)] and found["files"] == []
+    found = case("terminated_between")
+    assert found["code"] == 130 and [d[:2] for d in done(found)] == [(f"{STEM}_001", "made"), ("Other", "stopped")]
+    assert found["files"] == ["flow_inpaint", f"flow_inpaint/{STEM}_001.mkv"]
+
+
 def test_the_documented_script(case):
     found = case("script")
     assert [s["name"] for s in found["strips"]] == [SOURCE, f"{STEM}_001", "matte"]
