@@ -7,9 +7,9 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, recipe, result_files, strips
+from . import descriptor, engine_client, recipe, strips
 from .properties import Request
-from .task import TROUBLE, Task, TaskError, in_words, reach_of
+from .task import Task, TaskError, reach_of
 
 _LOOK_SHARE = 0.1
 
@@ -28,18 +28,9 @@ class Removal(Task):
         self.path = Path()
         self._request = request
         self._recipe: recipe.Recipe | None = None
-        try:
-            self._place = result_files.ResultPlace(result_files.folder_of(request.output), self.strip_name)
-        except TROUBLE as error:
-            raise in_words(error) from error
-        try:
+        with self._tidily():
+            self._place = self._reserve(request.output, self.strip_name)
             self._resolve(scene)
-        except TROUBLE as error:
-            self._discard()
-            raise in_words(error) from error
-        except BaseException:
-            self._discard()
-            raise
 
     def outcome(self) -> str:
         return f"'{self.strip_name}' is on channel {self.channel}: {self.path}"
@@ -69,7 +60,6 @@ class Removal(Task):
         yield from self._when_free()
         self.path = self._place.commit(target)
         self._put(None if format["kind"] == "video" else files)
-        self._discard()
 
     def _render(self, engine: engine_client.Engine, target: Path) -> Generator[None, None, list[str]]:
         resolved, request = self._resolved, self._request
@@ -106,9 +96,6 @@ class Removal(Task):
         masks = [mask for mask in map(lambda name: strips.find(scene, name), self._known["mattes"]) if mask is not None]
         if strips.mattes.shown(masks):
             strips.mattes.show(masks, False)  # what is wanted to be seen now is the result
-
-    def _discard(self) -> None:
-        self._place.discard()
 
 
 def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path) -> strips.Resolved:
