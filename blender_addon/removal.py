@@ -119,13 +119,9 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
 
 def inside(strip: Any, frames: tuple[int, int]) -> None:
     """Raises `StripError` when the strip shows none of these timeline frames."""
-    first, last = strips.left(strip), strips.right(strip) - 1
     if frames[0] > frames[1]:
         raise strips.StripError(f"The frames {frames[0]} to {frames[1]} end before they begin: give the first one first.")
-    if frames[0] > last or frames[1] < first:
-        raise strips.StripError(
-            f"Strip '{strip.name}' (frames {first} to {last}) shows none of the frames {frames[0]} to {frames[1]}: choose others."
-        )
+    strips.within(strip, frames)
 
 
 def wanted(resolved: strips.Resolved, request: Request) -> tuple[int, int]:
@@ -145,7 +141,7 @@ def job_of(resolved: strips.Resolved, request: Request, first: int, count: int) 
 
 def active_strip(scene: bpy.types.Scene) -> str:
     """The active strip's name. Raises `TaskError` when there is none."""
-    active = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    active = strips.active(scene)
     if active is None:
         raise TaskError("No strip is active: select the strip to repair, or give its name.", bad_input=True)
     return active.name

@@ -202,6 +202,7 @@ def matte_operators() -> dict[str, Any]:
     found["said"] = run(preset="draft", reach=7, format="png", mute_source=True, reference_channel=6)
     scene.sequence_editor.active_strip = strips()[f"{STEM}_001"]
     settings.mask_channel = 9
+    found["of_result"] = [mask.name for mask in room("diagnosis").masks_of(scene)]
     bpy.ops.flow_inpaint.load_settings()
     loaded = {name: getattr(settings, name) for name in ("mask_channel", "reference_channel", "preset", "reach", "format", "mute_source")}
     scene.sequence_editor.active_strip = None

@@ -122,7 +122,7 @@ def test_make_and_show_matte(case):
 
 def test_a_results_settings_come_back_into_the_panel(case):
     found = case("matte_operators")
-    assert found["said"] == "{'FINISHED'}" and found["changed"] == {"reach": 7}
+    assert found["said"] == "{'FINISHED'}" and found["changed"] == {"reach": 7} and found["of_result"] == ["matte"]
     assert found["loaded"] == {"mask_channel": 3, "reference_channel": 6, "preset": "draft", "reach": 7, "format": "png", "mute_source": True}
 
 
