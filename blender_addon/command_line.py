@@ -52,10 +52,10 @@ def _run(scene: bpy.types.Scene, options: argparse.Namespace) -> int:
     todo = list(_todo(scene, options, preferences.engine_python(bpy.context)))
     results: list[dict[str, Any]] = []
     codes = {DONE}
-    with _stoppable() as current:
+    with _stoppable() as asked:
         try:
             for subject, make in todo:
-                results.append(_one(subject, make, current))
+                results.append(_one(subject, make, asked))
                 codes.add(results[-1].pop("code"))
                 if ABORTED in codes:
                     break
@@ -140,11 +140,11 @@ def _params(params: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return ({"preset": given["preset"]} if "preset" in given else dict(params)) | said
 
 
-def _one(subject: str, make: _Make, current: list[Task]) -> dict[str, Any]:
+def _one(subject: str, make: _Make, asked: _Stop) -> dict[str, Any]:
     """Runs one to its end: what came of it, with its exit code."""
     try:
         made = make()
-        current[:] = [made]
+        asked.of(made)
         task.run(made, _say)
     except Cancelled:
         _failed("stopped", ABORTED)
@@ -159,20 +159,33 @@ def _one(subject: str, make: _Make, current: list[Task]) -> dict[str, Any]:
     return made.result() | {"code": DONE}
 
 
+class _Stop:
+    """Hands on to the task that runs that it is to stop, also when that was asked before it was made."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._task: Task | None = None
+
+    def ask(self, *_: Any) -> None:
+        self._asked = True
+        self._tell()
+
+    def of(self, made: Task) -> None:
+        self._task = made
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._asked and self._task is not None:
+            self._task.cancel()
+
+
 @contextmanager
-def _stoppable() -> Iterator[list[Task]]:
-    """Ctrl-C and SIGTERM, which farms send first, stop the task that is in the list."""
-    current: list[Task] = []
-
-    def stop(*_: Any) -> None:
-        if not current:
-            raise KeyboardInterrupt
-        for one in current:
-            one.cancel()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+def _stoppable() -> Iterator[_Stop]:
+    """Ctrl-C and SIGTERM, which farms send first, stop the task that runs."""
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield current
+        yield stop
     finally:
         for number, handler in before.items():
             # None: Blender's own, which Python cannot put back; the process ends after this anyway.

@@ -35,6 +35,8 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError("say what to do: --strip NAME, --all, --update or --list (--help lists the options)")
     if options.frames and not options.strip:
         raise UsageError("--frames needs --strip NAME (--help lists the options)")
+    if options.frames and options.update:
+        raise UsageError("--frames goes with a removal: an update makes the frames again that the result has (--help lists the options)")
     return options
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import frame_range, removal, result_files, strips
+from . import frame_range, recipe, removal, result_files, strips
 
 
 @dataclass(frozen=True)
@@ -23,35 +23,35 @@ def problems(scene: bpy.types.Scene) -> list[Problem]:
     return [*_strips(scene), *_output(scene.flow_inpaint.output)]
 
 
-def source_of(scene: bpy.types.Scene) -> Any | None:
-    """The active strip."""
-    return scene.sequence_editor.active_strip if scene.sequence_editor else None
+def mattes_of(scene: bpy.types.Scene, strip: Any) -> list[Any]:
+    """The mask strips that count for a strip: of the panel's mask channel, for a result of its recipe's. Raises `StripError`."""
+    made = recipe.read(strip)
+    return strips.mask_strips(scene, strip, scene.flow_inpaint.mask_channel if made is None else made.request["mask_channel"])
 
 
 def masks_of(scene: bpy.types.Scene) -> list[Any]:
-    """The mask strips that count for the active strip; empty when something is wrong."""
-    source = source_of(scene)
+    """Those of the active strip; empty when something is wrong."""
+    source = strips.active(scene)
     try:
-        return strips.mask_strips(scene, source, scene.flow_inpaint.mask_channel) if source is not None else []
+        return mattes_of(scene, source) if source is not None else []
     except strips.StripError:
         return []
 
 
 def _strips(scene: bpy.types.Scene) -> list[Problem]:
-    source = source_of(scene)
+    source = strips.active(scene)
     if source is None:
         return [Problem("No strip is active: click the footage that something is to be removed from.")]
     channel = scene.flow_inpaint.mask_channel
     try:
         strips.find_source(scene, source.name)
-        if source.type == "SOUND":
-            raise strips.StripError(f"'{source.name}' is a sound strip: choose one with a picture.")
+        strips.refuse_kinds(source)
     except strips.StripError as error:
         return [Problem(str(error))]
     try:
         masks = strips.mask_strips(scene, source, channel)
     except strips.StripError as error:
-        if _muted(scene, source, channel):
+        if strips.mattes.muted(scene, source, channel):
             return [Problem(str(error), "flow_inpaint.unmute_matte", "Unmute the Matte")]
         return [Problem(str(error), "flow_inpaint.make_matte", "Make Matte")]
     if all(map(strips.mattes.empty, masks)):
@@ -63,12 +63,6 @@ def _strips(scene: bpy.types.Scene) -> list[Problem]:
     except strips.StripError as error:
         return [Problem(str(error))]
     return []
-
-
-def _muted(scene: bpy.types.Scene, source: Any, channel: int) -> bool:
-    here = [s for s in strips.top_strips(scene) if s.channel == channel and s.type != "SOUND" and s != source]
-    over = [s for s in here if strips.left(s) < strips.right(source) and strips.right(s) > strips.left(source)]
-    return bool(over) and (strips.channel_muted(scene, channel) or all(s.mute for s in over))
 
 
 def _output(output: str) -> list[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import jobs, previews, warm_engine
+from . import jobs, looking, previews, warm_engine
 
 TICK = 0.1
 _PATIENCE = 30.0
@@ -103,6 +103,7 @@ def redraw() -> None:
 def _stop_everything(*_: Any) -> None:
     """Another file takes this one's place, or the add-on or Blender leaves. The engine stays warm for the other file."""
     jobs.stop_all()
+    looking.last_check.clear()
 
 
 def register() -> None:

@@ -12,7 +12,7 @@ import bpy
 
 from . import engine_client, removal, strips
 from .properties import Request
-from .task import TROUBLE, Task, TaskError, in_words, reach_of
+from .task import Task, TaskError, reach_of
 
 PREVIEW_REACH = 16
 """Frames before and after the playhead that a preview looks at."""
@@ -34,17 +34,12 @@ class _Look(Task):
             self._folder = Path(tempfile.mkdtemp(prefix="flow-inpaint-"))
         except OSError as error:
             raise TaskError(f"No temporary folder can be made in {tempfile.gettempdir()} ({error.strerror}): free some space there.") from error
-        try:
+        self._leftovers.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        with self._tidily():
             self._resolved = removal.resolve(scene, self._request, name, self._folder)
             self._first, self.frames = removal.wanted(self._resolved, self._request)
             self._float = any(path.suffix.lower() == ".exr" for path in _paths(scene, name))
             self._snap(scene, self._resolved, self._folder)
-        except TROUBLE as error:
-            self._discard()
-            raise in_words(error) from error
-        except BaseException:
-            self._discard()
-            raise
 
     def _narrowed(self, _scene: bpy.types.Scene, request: Request) -> Request:
         return request
@@ -53,9 +48,6 @@ class _Look(Task):
         document = removal.job_of(self._resolved, self._request, self._first, self.frames)
         format = "exr" if self._float and self._resolved.how is strips.How.DIRECT else "png"
         return document | {"output": {"path": str(self._folder / name), "format": format}}
-
-    def _discard(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Preview(_Look):
@@ -80,7 +72,6 @@ class Preview(_Look):
         files = yield from self._with_engine(self._render)
         yield from self._when_free()
         self.image = _loaded(self._folder / "preview" / files[0])
-        self._discard()
 
     def _render(self, engine: engine_client.Engine) -> Generator[None, None, list[str]]:
         yield from self._render_strips(engine, self._resolved.renders)
@@ -103,7 +94,6 @@ class Check(_Look):
         self.lines = _lines(self.forecast, self._resolved.start)
         last_check.clear()
         last_check.update(strip=self.subject, lines=self.lines)
-        self._discard()
 
     def _ask_for(self, engine: engine_client.Engine) -> Generator[None, None, dict[str, Any]]:
         yield from self._render_strips(engine, self._resolved.renders)

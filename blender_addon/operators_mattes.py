@@ -16,7 +16,7 @@ class _OnActive:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if diagnosis.source_of(properties.scene_of(context)) is None:
+        if strips.active(properties.scene_of(context)) is None:
             cls.poll_message_set("No strip is active")
             return False
         return True
@@ -24,7 +24,7 @@ class _OnActive:
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = properties.scene_of(context)
         try:
-            self._do(scene, diagnosis.source_of(scene))
+            self._do(scene, strips.active(scene))
         except strips.StripError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -41,8 +41,7 @@ class FLOW_INPAINT_OT_make_matte(_OnActive, bpy.types.Operator):
     bl_label = "Make Matte"
 
     def _do(self, scene: bpy.types.Scene, source: Any) -> None:
-        if source.type == "SOUND":
-            raise strips.StripError(f"'{source.name}' is a sound strip: choose one with a picture.")
+        strips.refuse_kinds(source)
         strip = strips.mattes.make(scene, source)
         scene.flow_inpaint.mask_channel = strip.channel
         scene.sequence_editor.active_strip = source
@@ -79,9 +78,7 @@ class FLOW_INPAINT_OT_show_matte(_OnActive, bpy.types.Operator):
     bl_label = "Show Matte"
 
     def _do(self, scene: bpy.types.Scene, source: Any) -> None:
-        made = recipe.read(source)
-        channel = scene.flow_inpaint.mask_channel if made is None else made.request["mask_channel"]
-        masks = strips.mask_strips(scene, source, channel)
+        masks = diagnosis.mattes_of(scene, source)
         strips.mattes.show(masks, not strips.mattes.shown(masks))
 
 
@@ -113,6 +110,7 @@ class FLOW_INPAINT_OT_load_settings(_OnActive, bpy.types.Operator):
         settings, wanted = scene.flow_inpaint, made.request
         params = dict(wanted["params"])
         settings.mask_channel, settings.output = wanted["mask_channel"], wanted["output"]
+        settings.reference_channel = wanted.get("reference_channel", 0)
         settings.format, settings.mute_source = wanted["format"], wanted["mute_source"]
         settings.preset = params.pop("preset", descriptor.default_preset())
         settings.changes = json.dumps(params) if params else ""

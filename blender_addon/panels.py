@@ -37,7 +37,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         scene = properties.scene_of(context)
-        settings, source = scene.flow_inpaint, diagnosis.source_of(scene)
+        settings, source = scene.flow_inpaint, strips.active(scene)
         _draw_source(layout, source)
         row = mask_channels.draw(layout, scene)
         masks = diagnosis.masks_of(scene)
@@ -72,12 +72,12 @@ class SEQUENCER_PT_flow_inpaint_result(_SequencerTab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        source = diagnosis.source_of(properties.scene_of(context))
+        source = strips.active(properties.scene_of(context))
         return super().poll(context) and source is not None and recipe.read(source) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        strip = diagnosis.source_of(properties.scene_of(context))
+        strip = strips.active(properties.scene_of(context))
         made = recipe.read(strip)
         preset = descriptor.presets().get(made.request["params"].get("preset", ""), {}).get("label", "?")
         layout.label(text=f"Made of '{made.source['name']}' by version {made.engine}, preset {preset}")

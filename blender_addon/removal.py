@@ -7,9 +7,9 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, recipe, result_files, strips
+from . import descriptor, engine_client, recipe, strips
 from .properties import Request
-from .task import TROUBLE, Task, TaskError, in_words, reach_of
+from .task import Task, TaskError, reach_of
 
 _LOOK_SHARE = 0.1
 
@@ -28,18 +28,9 @@ class Removal(Task):
         self.path = Path()
         self._request = request
         self._recipe: recipe.Recipe | None = None
-        try:
-            self._place = result_files.ResultPlace(result_files.folder_of(request.output), self.strip_name)
-        except TROUBLE as error:
-            raise in_words(error) from error
-        try:
+        with self._tidily():
+            self._place = self._reserve(request.output, self.strip_name)
             self._resolve(scene)
-        except TROUBLE as error:
-            self._discard()
-            raise in_words(error) from error
-        except BaseException:
-            self._discard()
-            raise
 
     def outcome(self) -> str:
         return f"'{self.strip_name}' is on channel {self.channel}: {self.path}"
@@ -69,7 +60,6 @@ class Removal(Task):
         yield from self._when_free()
         self.path = self._place.commit(target)
         self._put(None if format["kind"] == "video" else files)
-        self._discard()
 
     def _render(self, engine: engine_client.Engine, target: Path) -> Generator[None, None, list[str]]:
         resolved, request = self._resolved, self._request
@@ -107,9 +97,6 @@ class Removal(Task):
         if strips.mattes.shown(masks):
             strips.mattes.show(masks, False)  # what is wanted to be seen now is the result
 
-    def _discard(self) -> None:
-        self._place.discard()
-
 
 def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path) -> strips.Resolved:
     """The strips as the engine needs them: the frames that are asked for, with those around them that it looks at. Raises `StripError`."""
@@ -120,6 +107,8 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
         reach = reach_of(request.params)
         window = request.frames[0] - reach, request.frames[1] + reach
     resolved = strips.resolve(scene, source, request.mask_channel, folder, window)
+    if request.reference_channel == request.mask_channel:
+        raise strips.StripError(f"Channel {request.mask_channel} is the mask channel: put the references on another channel.")
     clean = strips.references(scene, source, request.reference_channel)
     shift = resolved.start - strips.left(strips.find_source(scene, source))
     near = [one | {"frame": one["frame"] - shift} for one in clean if 0 <= one["frame"] - shift < resolved.length]
@@ -130,13 +119,9 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
 
 def inside(strip: Any, frames: tuple[int, int]) -> None:
     """Raises `StripError` when the strip shows none of these timeline frames."""
-    first, last = strips.left(strip), strips.right(strip) - 1
     if frames[0] > frames[1]:
         raise strips.StripError(f"The frames {frames[0]} to {frames[1]} end before they begin: give the first one first.")
-    if frames[0] > last or frames[1] < first:
-        raise strips.StripError(
-            f"Strip '{strip.name}' (frames {first} to {last}) shows none of the frames {frames[0]} to {frames[1]}: choose others."
-        )
+    strips.within(strip, frames)
 
 
 def wanted(resolved: strips.Resolved, request: Request) -> tuple[int, int]:
@@ -156,7 +141,7 @@ def job_of(resolved: strips.Resolved, request: Request, first: int, count: int) 
 
 def active_strip(scene: bpy.types.Scene) -> str:
     """The active strip's name. Raises `TaskError` when there is none."""
-    active = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    active = strips.active(scene)
     if active is None:
         raise TaskError("No strip is active: select the strip to repair, or give its name.", bad_input=True)
     return active.name

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import bpy
@@ -24,6 +25,7 @@ _LOOKING = {"look": "Looking at the footage"}
 _RENDER_SHARE = 0.15
 _ABORT_PATIENCE, _END_PATIENCE = 0.6, 0.3
 _BAD_INPUT = ("BadClip", "BadParameter", "BadWeights")
+_END = object()
 
 
 class TaskError(Exception):
@@ -73,6 +75,8 @@ class Task:
         self._begin, self._share = 0.0, 1.0
         self._begun = 0.0
         self._snapshot: render_process.Snapshot | None = None
+        self._leftovers = ExitStack()
+        """What goes at every end: half-made files, another Blender. The last one first."""
         self._steps = self._work()
 
     def advance(self, patience: float = 0.0) -> bool:
@@ -82,18 +86,11 @@ class Task:
         """
         self._patience = patience
         self._begun = self._begun or time.monotonic()
-        try:
-            next(self._steps)
-            return True
-        except StopIteration:
-            self._leave()
-            return False
-        except TROUBLE as error:
-            self._leave()
-            raise in_words(error) from error
-        except BaseException:
-            self._leave()
-            raise
+        with self._tidily():
+            if next(self._steps, _END) is not _END:
+                return True
+        self._leftovers.close()
+        return False
 
     def cancel(self) -> None:
         """Asks for the end; `advance` raises `Cancelled` within a second."""
@@ -102,7 +99,7 @@ class Task:
     def stop(self) -> None:
         """Ends it at once, whatever it is doing, also when it has not begun."""
         self._steps.close()
-        self._leave()
+        self._leftovers.close()
 
     def status(self) -> str:
         """What it is doing, how far it is, how fast and how long it will take, in one line."""
@@ -130,13 +127,29 @@ class Task:
     def _work(self) -> Iterator[None]:
         raise NotImplementedError
 
-    def _discard(self) -> None:
-        """Removes what is half done. Called at every end, any number of times."""
+    @contextmanager
+    def _tidily(self) -> Iterator[None]:
+        """Leaves nothing half done when what is inside fails. The trouble of other rooms becomes `TaskError`."""
+        try:
+            yield
+        except TROUBLE as error:
+            self._leftovers.close()
+            raise in_words(error) from error
+        except BaseException:
+            self._leftovers.close()
+            raise
+
+    def _reserve(self, output: str, name: str) -> result_files.ResultPlace:
+        """A place for the result in the output folder. Raises `ResultError`."""
+        place = result_files.ResultPlace(result_files.folder_of(output), name)
+        self._leftovers.callback(place.discard)
+        return place
 
     def _snap(self, scene: bpy.types.Scene, resolved: strips.Resolved, folder: Any) -> None:
         """In a window another Blender renders, from a copy of the scene as it is now: the user goes on editing."""
         if resolved.renders and not bpy.app.background:
             self._snapshot = render_process.Snapshot(scene, resolved.renders, folder)
+            self._leftovers.callback(self._snapshot.discard)
 
     def _with_engine(self, work: Callable[[engine_client.Engine], Generator[None, None, Any]]) -> Generator[None, None, Any]:
         """Runs `work` with an engine that is ready, and keeps that warm afterwards."""
@@ -234,11 +247,6 @@ class Task:
 
     def _scene(self) -> bpy.types.Scene | None:
         return next((scene for scene in bpy.data.scenes if scene.session_uid == self._scene_uid), None)
-
-    def _leave(self) -> None:
-        if self._snapshot is not None:
-            self._snapshot.discard()
-        self._discard()
 
 
 def run(task: Task, say: Callable[[str], None]) -> None:

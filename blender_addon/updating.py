@@ -12,9 +12,9 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, recipe, removal, result_files, strips
+from . import descriptor, engine_client, recipe, removal, strips
 from .properties import Request
-from .task import TROUBLE, Task, TaskError, in_words, reach_of
+from .task import Task, TaskError, reach_of
 
 _KEY = 8
 _LOOK_SHARE = 0.15
@@ -46,21 +46,12 @@ class Update(Task):
         self.strip_name = strip_name
         self.path = Path()
         self.changes = Changes([], False, "")
-        try:
+        with self._tidily():
             self._read(scene, settings or {})
-        except TROUBLE as error:
-            raise in_words(error) from error
-        try:
             self._resolved = removal.resolve(scene, self._request, self._request.source, self._place.work)
             self._first, self._count = removal.wanted(self._resolved, self._request)
             self.notes += self._resolved.notes
             self._snap(scene, self._resolved, self._place.work)
-        except TROUBLE as error:
-            self._discard()
-            raise in_words(error) from error
-        except BaseException:
-            self._discard()
-            raise
 
     def outcome(self) -> str:
         if not self.changes.runs:
@@ -90,7 +81,7 @@ class Update(Task):
         self.path = paths[0] if strip.type == "MOVIE" else paths[0].parent
         self._mattes = [mask.name for mask in strips.mask_strips(scene, source, channel)]
         self._identity, self._kept = recipe.identity(source), recipe.request_of(self._request, source)
-        self._place = result_files.ResultPlace(result_files.folder_of(self._request.output), source.name)
+        self._place = self._reserve(self._request.output, source.name)
 
     def _work(self) -> Iterator[None]:
         made = yield from self._with_engine(self._make)
@@ -101,7 +92,6 @@ class Update(Task):
             self._put(files)
         elif self._new != self._old:
             self._rewrite()
-        self._discard()
 
     def _make(self, engine: engine_client.Engine) -> Generator[None, None, tuple[Path, list[str] | None] | None]:
         """What was written and the names of its pictures; None when nothing has changed."""
@@ -214,10 +204,6 @@ class Update(Task):
         scene = self._scene()
         for strip in recipe.of_id(scene, self._old.id) if scene else ():
             recipe.write(strip, self._new)
-
-    def _discard(self) -> None:
-        if hasattr(self, "_place"):
-            self._place.discard()
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,21 @@
 The only room that knows how sequencer data differs between Blender versions.
 """
 from . import files, mattes
-from .api import channel_muted, find, left, length, right, top_strips
+from .api import active, channel_muted, find, left, length, right, top_strips
 from .errors import StripError
 from .place import free_channel, place, repoint
 from .references import check_free, export_frame, place_reference, references
 from .render import Render, light_copy
-from .resolve import Resolved, find_source, mask_strips, resolve
+from .resolve import Resolved, find_source, mask_strips, resolve, within
 from .timing import first_shown
-from .treatment import How
+from .treatment import How, refuse_kinds
 
 __all__ = [
     "How",
     "Render",
     "Resolved",
     "StripError",
+    "active",
     "channel_muted",
     "check_free",
     "export_frame",
@@ -33,8 +34,10 @@ __all__ = [
     "place",
     "place_reference",
     "references",
+    "refuse_kinds",
     "repoint",
     "resolve",
     "right",
     "top_strips",
+    "within",
 ]

@@ -31,9 +31,19 @@ def top_strips(scene: bpy.types.Scene) -> list[Strip]:
     return list(collection(scene.sequence_editor)) if scene.sequence_editor else []
 
 
+def pictures(scene: bpy.types.Scene, channel: int) -> list[Strip]:
+    """The strips of the channel that can be seen, muted or not."""
+    return [strip for strip in top_strips(scene) if strip.channel == channel and strip.type != "SOUND"]
+
+
 def find(scene: bpy.types.Scene, name: str) -> Strip | None:
     """The strip of that name that lies directly on the timeline, not inside a meta strip."""
     return next((strip for strip in top_strips(scene) if strip.name == name), None)
+
+
+def active(scene: bpy.types.Scene) -> Strip | None:
+    """The active strip."""
+    return scene.sequence_editor.active_strip if scene.sequence_editor else None
 
 
 def _first(strip: Strip, *names: str) -> Any:
@@ -55,6 +65,11 @@ def right(strip: Strip) -> int:
 
 def length(strip: Strip) -> int:
     return right(strip) - left(strip)
+
+
+def overlap(one: Strip, other: Strip) -> bool:
+    """Whether they have timeline frames in common."""
+    return left(one) < right(other) and right(one) > left(other)
 
 
 def set_right(strip: Strip, frame: int) -> None:

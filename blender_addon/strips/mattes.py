@@ -47,12 +47,22 @@ def show(masks: list[api.Strip], on: bool) -> None:
         mask.blend_type, mask.blend_alpha = _SHOWN if on else _HIDDEN
 
 
+def muted(scene: bpy.types.Scene, source: api.Strip, channel: int) -> bool:
+    """Whether there are mattes over the source and none counts."""
+    found = over(scene, source, channel)
+    return bool(found) and (api.channel_muted(scene, channel) or all(strip.mute for strip in found))
+
+
+def over(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list[api.Strip]:
+    """The channel's strips over the source, muted or not."""
+    return [strip for strip in api.pictures(scene, channel) if strip != source and api.overlap(strip, source)]
+
+
 def unmute(scene: bpy.types.Scene, source: api.Strip, channel: int) -> None:
     """Makes the mattes over the source count again. Raises `StripError` when there are none."""
-    found = [s for s in api.top_strips(scene) if s.channel == channel and s.type != "SOUND"]
-    over = [s for s in found if api.left(s) < api.right(source) and api.right(s) > api.left(source)]
-    if not over:
+    found = over(scene, source, channel)
+    if not found:
         raise StripError(f"There is no mask strip over '{source.name}' in channel {channel}: make one.")
     scene.sequence_editor.channels[channel].mute = False
-    for strip in over:
+    for strip in found:
         strip.mute = False

@@ -41,8 +41,7 @@ def references(scene: bpy.types.Scene, source_name: str, channel: int) -> list[d
 def _strips(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list[api.Strip]:
     if api.channel_muted(scene, channel):
         return []
-    those = [s for s in api.top_strips(scene) if s.channel == channel and s.type != "SOUND" and not s.mute]
-    return sorted((s for s in those if api.left(s) < api.right(source) and api.right(s) > api.left(source)), key=api.left)
+    return sorted((s for s in api.pictures(scene, channel) if not s.mute and api.overlap(s, source)), key=api.left)
 
 
 def _pictures(scene: bpy.types.Scene, source: api.Strip, strip: api.Strip) -> Iterator[tuple[int, Path]]:

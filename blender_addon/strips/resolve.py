@@ -50,7 +50,7 @@ def resolve(
     if api.length(strip) < 1:
         raise StripError(f"Strip '{strip.name}' has no frames left: set its trims back.")
     masks = mask_strips(scene, strip, mask_channel)
-    first, last = _within(strip, window)
+    first, last = within(strip, window)
     masks = [mask for mask in masks if api.left(mask) <= last and api.right(mask) > first]
     if not masks:
         raise StripError(f"The mask in channel {mask_channel} does not lie over frames {first} to {last}: choose other frames, or make it longer.")
@@ -63,7 +63,7 @@ def resolve(
     return found
 
 
-def _within(strip: api.Strip, window: tuple[int, int] | None) -> tuple[int, int]:
+def within(strip: api.Strip, window: tuple[int, int] | None) -> tuple[int, int]:
     """The first and the last frame of the strip that lie in the window. Raises `StripError` when none does."""
     whole = api.left(strip), api.right(strip) - 1
     if window is None:
@@ -95,7 +95,7 @@ def mask_strips(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list
         raise StripError(f"There is no channel {channel}: the mask channel is a number from 1 to {last}.")
     if channel == source.channel:
         raise StripError(f"Channel {channel} is the one that strip '{source.name}' is on: put the mask on another channel.")
-    everything = [s for s in api.top_strips(scene) if s.channel == channel and s.type != "SOUND"]
+    everything = api.pictures(scene, channel)
     if not everything:
         wanted = f"put a movie, image, colour or Mask strip there, over '{source.name}'"
         raise StripError(f"There is no mask strip in channel {channel}: {wanted}.")
@@ -105,7 +105,7 @@ def mask_strips(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list
     if not heard:
         names = ", ".join(f"'{s.name}'" for s in everything)
         raise StripError(f"There is no mask strip in channel {channel}, because {names} there is muted: unmute it.")
-    over = [s for s in heard if _overlap(s, source)]
+    over = [s for s in heard if api.overlap(s, source)]
     if not over:
         first, last = min(map(api.left, heard)), max(map(api.right, heard)) - 1
         raise StripError(
@@ -115,15 +115,11 @@ def mask_strips(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list
     return sorted(over, key=api.left)
 
 
-def _overlap(one: api.Strip, other: api.Strip) -> bool:
-    return api.left(one) < api.right(other) and api.right(one) > api.left(other)
-
-
 def _cautions(scene: bpy.types.Scene, strip: api.Strip) -> list[str]:
     """What the user should know about strips that work on the source. Raises `StripError` if the result would be wrong."""
     notes = []
     for effect in api.top_strips(scene):
-        if effect.mute or strip not in api.inputs(effect) or not _overlap(effect, strip):
+        if effect.mute or strip not in api.inputs(effect) or not api.overlap(effect, strip):
             continue
         if effect.type in ("SPEED", "TRANSFORM"):
             raise StripError(

@@ -81,13 +81,19 @@ def still(scene: bpy.types.Scene, strip: api.Strip) -> bool:
 
 
 def refuse(strip: api.Strip) -> None:
-    """Raises `StripError` if Blender cannot render the strip alone, or not without a GPU, or a file is missing."""
+    """As `refuse_kinds`, and when a file is missing."""
+    refuse_kinds(strip)
+    for part in api.family(strip):
+        if part.type in ("MOVIE", "IMAGE"):
+            files.check(part)
+
+
+def refuse_kinds(strip: api.Strip) -> None:
+    """Raises `StripError` if Blender cannot render the strip alone, or not without a GPU. Asks no disk."""
     for part in api.family(strip):
         if part.type in _REFUSED and (part == strip or part.type == "SCENE"):
             where = "" if part == strip else f", on which '{strip.name}' is built,"
             raise StripError(f"Strip '{part.name}'{where} {_REFUSED[part.type]}.")
-        if part.type in ("MOVIE", "IMAGE"):
-            files.check(part)
 
 
 def _modifiers(strip: api.Strip) -> list[bpy.types.bpy_struct]:

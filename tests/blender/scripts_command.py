@@ -65,6 +65,7 @@ answer(
         "frames": lambda: command("frames", *NEEDED, "--frames", "14-16", "--mute-source", "--save"),
         "frames_outside": lambda: command("outside", *NEEDED, "--frames", "1-5"),
         "bad_frames": lambda: command("badframes", *NEEDED, "--frames", "9-5"),
+        "frames_of_update": lambda: command("framesupdate", "--update", "--strip", SOURCE, "--frames", "12-14"),
         "list_and_all": lambda: command("listall", "--list", "--all"),
         "bad_channel": lambda: command("channel", "--strip", SOURCE, "--mask-channel", "0"),
         "bad_value": lambda: command("value", *NEEDED, "--reach", "9999"),

@@ -103,6 +103,40 @@ def terminated() -> dict[str, Any]:
     return command("--all") | {"files": listing(folder), "handler": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL}
 
 
+def terminated_between() -> dict[str, Any]:
+    """The signal comes while the second strip is still looked at, when the first is done."""
+    folder = start("between")
+    mark()
+    source = strips()[SOURCE]
+    other = strips().new_movie("Other", bpy.path.abspath(source.filepath), 5, source.frame_final_start)
+    other["flow_inpaint_mark"] = source["flow_inpaint_mark"]
+    return signalled(2, "--all") | {"files": listing(folder)}
+
+
+def terminated_at_once() -> dict[str, Any]:
+    folder = start("atonce", "forever")
+    mark()
+    return signalled(1, "--all") | {"files": listing(folder)}
+
+
+def signalled(number: int, *arguments: str) -> dict[str, Any]:
+    """The command, which gets SIGTERM while it makes that task."""
+    removal = room("removal")
+    kind, made = removal.Removal, []
+
+    def make(*given: Any) -> Any:
+        made.append(kind(*given))
+        if len(made) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return made[-1]
+
+    removal.Removal = make
+    try:
+        return command(*arguments)
+    finally:
+        removal.Removal = kind
+
+
 def script() -> dict[str, Any]:
     """The documentation's script, in a file that it is told to open; then once more."""
     folder = start("script")
@@ -165,11 +199,12 @@ def matte_operators() -> dict[str, Any]:
     found["outside"] = [p.text for p in problems(scene)]
     settings.range = "STRIP"
     settings.mask_channel = 3
-    found["said"] = run(preset="draft", reach=7, format="png", mute_source=True)
+    found["said"] = run(preset="draft", reach=7, format="png", mute_source=True, reference_channel=6)
     scene.sequence_editor.active_strip = strips()[f"{STEM}_001"]
     settings.mask_channel = 9
+    found["of_result"] = [mask.name for mask in room("diagnosis").masks_of(scene)]
     bpy.ops.flow_inpaint.load_settings()
-    loaded = {name: getattr(settings, name) for name in ("mask_channel", "preset", "reach", "format", "mute_source")}
+    loaded = {name: getattr(settings, name) for name in ("mask_channel", "reference_channel", "preset", "reach", "format", "mute_source")}
     scene.sequence_editor.active_strip = None
     nobody = [p.text for p in problems(scene)]
     return found | {"loaded": loaded, "changed": settings.changed(), "nobody": nobody, "files": len(listing(folder))}
@@ -184,6 +219,8 @@ answer(
         "one_fails": one_fails,
         "moved_mark": moved_mark,
         "terminated": terminated,
+        "terminated_between": terminated_between,
+        "terminated_at_once": terminated_at_once,
         "script": script,
         "script_fails": script_fails,
         "matte_operators": matte_operators,

@@ -152,6 +152,7 @@ CASES = {
     "early": early,
     "gone": gone,
     "own": lambda: given("own", channel=1),
+    "matte": lambda: given("matte", channel=MASK_CHANNEL),
     "exported": exported,
     "copied": copied,
     "export outside": lambda: export("export_outside", 5),

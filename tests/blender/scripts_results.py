@@ -235,7 +235,7 @@ def looks() -> dict[str, Any]:
     images = [(image.name, bool(image.packed_file), list(image.size)) for image in bpy.data.images if image.name != "Render Result"]
     bpy.context.scene.frame_current = 90
     said.append(_said(bpy.ops.sequencer.flow_inpaint_preview))
-    return {
+    found = {
         "said": said,
         "frames": job["frames"],
         "reach": job["params"]["reach"],
@@ -245,6 +245,8 @@ def looks() -> dict[str, Any]:
         "files": listing(folder),
         "gone": not Path(job["output"]["path"]).parent.exists(),
     }
+    bpy.ops.wm.read_homefile(use_empty=True)
+    return found | {"of_another_file": room("looking").last_check}
 
 
 def _said(operator: Any) -> str:

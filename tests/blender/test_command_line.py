@@ -87,6 +87,7 @@ def test_scene(case):
         ("no_channel", 2, "There is no mask strip in channel 2"),
         ("frames_outside", 2, "shows none of the frames 1 to 5"),
         ("bad_frames", 2, "such as 10-40"),
+        ("frames_of_update", 2, "--frames goes with a removal"),
         ("list_and_all", 2, "--list goes alone"),
         ("bad_channel", 2, "channels go from 1 to 128"),
         ("bad_value", 2, "'9999' is not a whole number from 1 to 240"),

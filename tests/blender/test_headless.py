@@ -88,6 +88,14 @@ def test_sigterm_stops_it_and_leaves_nothing(case):
     assert found["code"] == 130 and done(found) == [(SOURCE, "stopped", None)] and found["files"] == [] and found["handler"]
 
 
+def test_sigterm_counts_whenever_it_comes(case):
+    found = case("terminated_at_once")
+    assert found["code"] == 130 and done(found) == [(SOURCE, "stopped", None)] and found["files"] == []
+    found = case("terminated_between")
+    assert found["code"] == 130 and [d[:2] for d in done(found)] == [(f"{STEM}_001", "made"), ("Other", "stopped")]
+    assert found["files"] == ["flow_inpaint", f"flow_inpaint/{STEM}_001.mkv"]
+
+
 def test_the_documented_script(case):
     found = case("script")
     assert [s["name"] for s in found["strips"]] == [SOURCE, f"{STEM}_001", "matte"]
@@ -114,8 +122,8 @@ def test_make_and_show_matte(case):
 
 def test_a_results_settings_come_back_into_the_panel(case):
     found = case("matte_operators")
-    assert found["said"] == "{'FINISHED'}" and found["changed"] == {"reach": 7}
-    assert found["loaded"] == {"mask_channel": 3, "preset": "draft", "reach": 7, "format": "png", "mute_source": True}
+    assert found["said"] == "{'FINISHED'}" and found["changed"] == {"reach": 7} and found["of_result"] == ["matte"]
+    assert found["loaded"] == {"mask_channel": 3, "reference_channel": 6, "preset": "draft", "reach": 7, "format": "png", "mute_source": True}
 
 
 def test_the_documentation_names_every_option():

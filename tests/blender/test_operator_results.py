@@ -154,3 +154,4 @@ def test_preview_and_check(case):
     assert found["lines"][3] == "Other frames show about 80% of what is masked; 20.0% is seen nowhere and will be invented."
     assert found["lines"][4] == "Best to paint as a reference: frame 15, which would show 50% of the unseen."
     assert found["strips"] == 2 and found["files"] == [] and found["gone"]
+    assert found["of_another_file"] == {}

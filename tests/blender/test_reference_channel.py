@@ -48,6 +48,7 @@ def test_muted_strips_do_not_count(case):
         ("early", "Reference strip 'clean' begins at frame 8, before strip 'Street: take #1.mp4': move its left edge to the frame that it shows."),
         ("gone", "gone.png is missing: put it back, or give the strip another file."),
         ("own", "Channel 1 is the one that strip 'Street: take #1.mp4' is on: put the references on another channel."),
+        ("matte", "Channel 3 is the mask channel: put the references on another channel."),
     ],
 )
 def test_strips_that_are_no_reference(case, name, sentence):
