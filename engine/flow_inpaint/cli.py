@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__, cli_tables, cli_weights, effect
+from . import __version__, cli_cache, cli_tables, cli_weights, effect
 from .errors import BadParameter, explained
 from .job import ClipSpec, Job, read_document
 from .progress_bar import Bars, JsonLines, Plain, clock_time
@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     describe = command("describe", _describe, "list the clips, parameters, presets and formats")
     doctor = command("doctor", _doctor, "say what was found on this machine and what is wrong with it")
     cli_weights.add(command("weights", None, "list, check, import and remove the networks' weights"), _Parser)
+    cli_cache.add(command("cache", None, "list and delete what is kept of runs that were cut off"), _Parser)
     command("serve", _serve, "work for a host that speaks JSON-RPC over standard input and output")
     for made in (evaluate, describe, doctor):
         made.add_argument("--json", action="store_true", help="write JSON")
@@ -323,7 +324,9 @@ def run_watched(job: Job, as_json: bool = False) -> Result:
     with _stoppable() as stop, _reporter(as_json, stop) as reporter:
         from . import pipeline
 
-        return pipeline.run(job, on_progress=reporter.progress, on_message=reporter.message, aborted=stop.is_set)
+        return pipeline.run(
+            job, on_progress=reporter.progress, on_message=reporter.message, aborted=stop.is_set, keep_work=lambda: stop.keep_work
+        )
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -460,12 +463,12 @@ def _serve(_arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _reporter(as_json: bool, stop: threading.Event) -> Iterator[JsonLines | Bars | Plain]:
+def _reporter(as_json: bool, stop: _Stop) -> Iterator[JsonLines | Bars | Plain]:
     if as_json:
         from .server import claimed_stdout
 
         with claimed_stdout() as descriptor:
-            yield JsonLines(descriptor, stop.set)
+            yield JsonLines(descriptor, stop.set_for_now)
         return
     reporter = Bars(sys.stderr) if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Plain()
     try:
@@ -474,12 +477,27 @@ def _reporter(as_json: bool, stop: threading.Event) -> Iterator[JsonLines | Bars
         reporter.close()
 
 
+class _Stop(threading.Event):
+    """Set when the job is to stop. `keep_work`: nobody has decided against it, so a later run may go on with it."""
+
+    keep_work = False
+
+    def set_for_now(self) -> None:
+        if not self.is_set():
+            self.keep_work = True
+        self.set()
+
+
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
+def _stoppable() -> Iterator[_Stop]:
     """An event that Ctrl-C and SIGTERM set. A second Ctrl-C ends the process at once."""
-    stop = threading.Event()
+    stop = _Stop()
 
     def ask(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            # From a system that goes down, or a queue that wants its machine back.
+            stop.set_for_now()
+            return
         stop.set()
         if number == signal.SIGINT:
             # The system's own handler, because Python's would wait for the library call that is running.

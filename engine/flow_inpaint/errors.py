@@ -26,6 +26,10 @@ class Failed(FlowInpaintError):
     """The job could not be finished for a reason outside the input (disk full, encoder refused)."""
 
 
+class Unforeseen(Failed):
+    """What nobody thought of: a fault of this program, or of the machine."""
+
+
 class BadClip(FlowInpaintError):
     """A source, matte or output that cannot be used as it is."""
 
@@ -66,6 +70,9 @@ class Aborted(FlowInpaintError):
     exit_code = 130
 
 
+_NO_MEMORY = "There is not enough memory for this job: close other programs, or do fewer frames at a time."
+
+
 def explained(error: BaseException) -> FlowInpaintError:
     """`error` itself when it is ours, else the status and the sentence for what nobody foresaw."""
     if isinstance(error, FlowInpaintError):
@@ -73,13 +80,24 @@ def explained(error: BaseException) -> FlowInpaintError:
     if isinstance(error, KeyboardInterrupt):
         return Aborted("Stopped.")
     if isinstance(error, MemoryError) or _is_opencv_out_of_memory(error):
-        return OutOfMemory("There is not enough memory for this job: close other programs, or do fewer frames at a time.")
+        return OutOfMemory(_NO_MEMORY)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failed("The disk is full: free some space, or choose another place for the output.")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return Failed("Too many files are open: close other programs, or raise the limit (ulimit -n).")
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return OutOfMemory(_NO_MEMORY)
+    if _is_lost_card(error):
+        return Failed("The graphics card has failed or is gone: run the job again, or with the device cpu.")
     what = f"{type(error).__name__}: {error}".rstrip(".: \n")
-    return Failed(f"Something went wrong inside Flow Inpaint ({what}): please report it.")
+    return Unforeseen(f"Something went wrong inside Flow Inpaint ({what}): please report it.")
 
 
 def _is_opencv_out_of_memory(error: BaseException) -> bool:
     # By name, because importing OpenCV takes longer than everything else here; -4 is its StsNoMem.
     return type(error).__module__.startswith("cv2") and getattr(error, "code", None) == -4
+
+
+def _is_lost_card(error: BaseException) -> bool:
+    # PyTorch says so in the text alone; its AcceleratorError is a RuntimeError too.
+    return isinstance(error, RuntimeError) and str(error).startswith(("CUDA error", "HIP error", "MPS backend"))

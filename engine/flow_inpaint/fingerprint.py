@@ -4,15 +4,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 
-from .errors import Aborted, BadClip
+from .errors import Aborted
 from .job import Job
 from .machine import Machine
 from .media import open_source
 from .methods import Methods
+from .references import digest
 from .survey import matte_of
 
 KEY = 8
@@ -41,7 +41,8 @@ def fingerprint(
     replaced, whatever the files are called. Raises the errors of `pipeline.run`.
     """
     methods = Methods.of(job.params, Machine(str(job.params["device"]))).names
-    painted = b"".join(_file_key(one.frame, one.path) for one in job.references)
+    # A clean frame is carried through the whole shot, so it counts for every frame.
+    painted = b"".join(digest(one) + one.frame.to_bytes(4) for one in job.references)
     keys = []
     with open_source(job.source) as source:
         info = source.info
@@ -53,14 +54,6 @@ def fingerprint(
                 keys.append(_key(picture.rgb, picture.alpha, hole, painted))
                 on_frame(len(keys), info.count)
     return Fingerprint(info.width, info.height, "".join(keys), methods)
-
-
-def _file_key(frame: int, path: Path) -> bytes:
-    """A clean frame is carried through the whole shot, so it counts for every frame. Raises `BadClip`."""
-    try:
-        return blake2b(path.read_bytes(), digest_size=16).digest() + frame.to_bytes(4)
-    except OSError as error:
-        raise BadClip(f"The reference {path} cannot be read: {error.strerror}.") from error
 
 
 def _key(rgb: np.ndarray, alpha: np.ndarray | None, hole: np.ndarray, painted: bytes) -> str:

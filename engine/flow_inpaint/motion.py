@@ -53,6 +53,20 @@ class MotionSettings:
     beside_camera: bool = True
 
 
+@dataclass(frozen=True)
+class Step:
+    """What was measured between a frame and the one before.
+
+    found  hops of the hole before into the frame and of the frame's into the one before; or the flows, (2, H, W) each
+    light  logarithm of the gain from the one before, (3,); None: not measured
+    grain  a sample of the frame's grain (see `grain_sample`), or None
+    """
+
+    found: tuple[Hops, Hops] | tuple[np.ndarray, np.ndarray]
+    light: np.ndarray | None = None
+    grain: np.ndarray | None = None
+
+
 def view_of(picture: np.ndarray, hole: np.ndarray, *, colour: bool = False) -> View:
     """picture (H, W, 3) in uint8, uint16 or float32 (1.0 = white)."""
     shown = eight_bits(picture)

@@ -1,43 +1,39 @@
 """The one path of a job: matte, flow, trace, fill, write."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
 from .completion.smooth import complete as smooth
-from .cuts import CutFinder
 from .errors import BadClip, OutOfMemory
-from .grain import grain_sample
 from .job import Job
-from .light import Glimpse, change_of_light, glimpse_of, seen_gain
+from .job_key import job_key
+from .kept_work import kept_work
 from .machine import Machine
 from .media import ClipInfo, Matte, Source, open_output, open_source
+from .media.picture import Picture
 from .methods import Methods
-from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
+from .motion import MotionSettings
 from .passes import Passes, open_passes
-from .references import link_references, open_references, read_reference, relit
-from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, sources_of, trace_shot
+from .references import link_references, open_references, read_reference
+from .shot import Look, complete_shot, compose, invent, origins_of, sources_of, trace_shot
+from .shot_reading import ShotReader
+from .shot_store import ShotStore
 from .side_by_side import in_order, one_thread_each, pool_of_workers
-from .survey import frame_range, matte_of, survey
-from .work import work_folder
+from .survey import Survey, frame_range, matte_of, survey
 
 __all__ = ["STAGES", "STAGES_WITH_COMPLETION", "Forecast", "Progress", "Result", "check", "run"]
 
 _SMALLEST = 16
-#: A change of light, as a logarithm, that would be mistaken for motion.
-_DISTURBING = 0.015
-#: Grain is looked at in every so many frames.
-_GRAIN_EVERY = 4
 _NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
-
-_Seen = tuple[View, Glimpse | None]
 
 
 @dataclass(frozen=True)
@@ -69,21 +65,26 @@ def run(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_message: Callable[[str, str], None] = lambda level, text: None,
     aborted: Callable[[], bool] = lambda: False,
+    keep_work: Callable[[], bool] = lambda: False,
     machine: Machine | None = None,
 ) -> Result:
-    """Does a job. Raises the errors of `errors.py`; whatever happens, no half-written output is left behind.
+    """Does a job, or goes on with one that was cut off. Raises the errors of `errors.py`; whatever happens, no half-written output
+    is left behind.
 
+    keep_work  asked when `aborted` was heeded: whether a later run is to go on from here (see `kept_work`)
     machine  with the weights to use; by default this one with what is installed, and the job's device
     """
     try:
-        return _Run(job, Clock(on_progress, aborted), on_message, machine).run()
+        return _Run(job, Clock(on_progress, aborted), on_message, keep_work, machine).run()
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
 
 
 class _Run:
-    def __init__(self, job: Job, clock: Clock, on_message: Callable[[str, str], None], machine: Machine | None):
-        self.job, self.clock, self.say = job, clock, on_message
+    def __init__(
+        self, job: Job, clock: Clock, on_message: Callable[[str, str], None], keep_work: Callable[[], bool], machine: Machine | None
+    ):
+        self.job, self.clock, self.say, self.keep_work = job, clock, on_message, keep_work
         params = job.params
         self.methods = Methods.of(params, machine or Machine(str(params["device"]), on_message))
         machine = self.methods.machine
@@ -135,24 +136,7 @@ class _Run:
                     if passes:
                         passes.write(picture.index, passes.encoded(picture, picture, _NO_HOLE, _NOWHERE, None))
             else:
-                stack.enter_context(one_thread_each())
-                pool = stack.enter_context(pool_of_workers())
-                folder = stack.enter_context(work_folder())
-                shape = tuple(part.stop - part.start for part in surveyed.region)
-                store = ShotStore(folder, shape, info.dtype, offset=needed[0])
-                stack.callback(store.close)
-                shots = self._read(source, matte, surveyed.region, needed, store, pool)
-                frames = needed[1] - needed[0] + 1
-                for begin, end in shots if self.completion else ():
-                    self._complete(store, begin, end, needed)
-                with clock.beats("trace", frames * (3 if self.references else 1)) as pulse:
-                    for begin, end in shots:
-                        trace_shot(store, begin, end, self.look.reach, partial(in_order, pool), pulse)
-                        link_references(store, begin, end, self.references, partial(self._valid, info, surveyed.region), pulse)
-                with clock.beats("fill", 3 * frames) as pulse:
-                    for begin, end in shots:
-                        invent(store, begin, end, self.look, pulse)
-                masked, unseen = self._write(source, store, surveyed.region, (first, last), output, passes, pool)
+                masked, unseen = self._filled(source, matte, surveyed, (first, last), output, passes, stack)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
             folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
@@ -180,6 +164,61 @@ class _Run:
             passes=folders,
         )
 
+    def _filled(
+        self, source: Source, matte: Matte, surveyed: Survey, wanted: tuple[int, int], output, passes: Passes | None, stack: ExitStack
+    ) -> tuple[int, int]:
+        """All stages but the first. Returns the numbers of masked and of unseen pixels."""
+        clock, region, needed, params = self.clock, surveyed.region, surveyed.needed, self.job.params
+        stack.enter_context(one_thread_each())
+        pool = stack.enter_context(pool_of_workers())
+        pictures = source.read(*needed)
+        head = next(pictures)
+        key = job_key(params, self.methods, surveyed, self.job.references, head.rgb[region])
+        said = {"source": str(self.job.source.path), "output": str(self.job.output.path), "frames": f"{wanted[0]}-{wanted[1]}"}
+        work = stack.enter_context(kept_work(key, said, keep=self.keep_work, say=self.say))
+        if work.resumed:
+            self.say("info", f"Going on with a run of this job that ended in the stage {work.resumed}.")
+        shape = tuple(part.stop - part.start for part in region)
+        store = ShotStore(work.path, shape, source.info.dtype, offset=needed[0])
+        stack.callback(store.close)
+        work.note("flow")
+        shots = self._read(source.info, chain([head], pictures), matte, surveyed, store, pool)
+        frames = needed[1] - needed[0] + 1
+        if self.completion:
+            work.note("completion")
+            for begin, end in shots:
+                self._complete(store, begin, end, needed)
+        work.note("trace")
+        with clock.beats("trace", frames * (3 if self.references else 1)) as pulse:
+            for begin, end in shots:
+                trace_shot(store, begin, end, self.look.reach, partial(in_order, pool), pulse)
+                link_references(store, begin, end, self.references, partial(self._valid, source.info, region), pulse)
+        work.note("fill")
+        with clock.beats("fill", 3 * frames) as pulse:
+            for begin, end in shots:
+                invent(store, begin, end, self.look, pulse)
+        work.note("write")
+        return self._write(source, store, region, wanted, output, passes, pool)
+
+    def _read(
+        self, info: ClipInfo, pictures: Iterable[Picture], matte: Matte, surveyed: Survey, store: ShotStore, pool: ThreadPoolExecutor
+    ) -> list[tuple[int, int]]:
+        params = self.job.params
+        reader = ShotReader(
+            store,
+            info,
+            surveyed.region,
+            self.references,
+            self.motion,
+            whole=self.completion is not None,
+            cuts=bool(params["cuts"]),
+            lighting=bool(params["lighting"]),
+            grain=bool(self.look.grain),
+            clock=self.clock,
+            say=self.say,
+        )
+        return reader.read(pictures, matte.read(*surveyed.needed), surveyed.needed, pool)
+
     def _complete(self, store: ShotStore, begin: int, end: int, needed: tuple[int, int]) -> None:
         clock, frames = self.clock, needed[1] - needed[0] + 1
 
@@ -188,71 +227,6 @@ class _Run:
             clock.tick("completion", min(round(done), frames), frames)
 
         complete_shot(store, begin, end, self.completion, pulse, clock.stopped)
-
-    def _read(
-        self,
-        source: Source,
-        matte: Matte,
-        region: tuple[slice, slice],
-        needed: tuple[int, int],
-        store: ShotStore,
-        pool: ThreadPoolExecutor,
-    ) -> list[tuple[int, int]]:
-        """Stores the region of every frame and measures the motion beside its hole. Returns the shots, [first, last] each."""
-        first, last = needed
-        cuts = CutFinder() if self.job.params["cuts"] else None
-        begins = [first]
-        grains: dict[int, np.ndarray | None] = {}
-        lighting = bool(self.job.params["lighting"])
-
-        def pairs() -> Iterator[tuple[int, _Seen | None, _Seen]]:
-            before: _Seen | None = None
-            for picture, whole in zip(source.read(first, last), matte.read(first, last), strict=True):
-                rgb, hole = picture.rgb[region], np.ascontiguousarray(whole[region])
-                store.remember(picture.index, rgb, hole)
-                self._remember_reference(store, picture.index, source.info, region)
-                if cuts and cuts.is_cut(eight_bits(picture.rgb), whole):
-                    begins.append(picture.index)
-                    self.say("info", f"A new shot begins at frame {picture.index}.")
-                    before = None
-                seen = view_of(rgb, hole, colour=self.motion.estimator.colour), glimpse_of(rgb, hole) if lighting else None
-                yield picture.index, before, seen
-                before = seen
-
-        whole = self.completion is not None
-
-        def motion(task: tuple[int, _Seen | None, _Seen]) -> tuple[int, tuple | None, np.ndarray | None]:
-            frame, before, (view, glimpse) = task
-            if before is None:
-                return frame, None, None
-            if self.look.grain and frame % _GRAIN_EVERY == 1:
-                grains[frame] = grain_sample(store.picture(frame), view.hole, store.picture(frame - 1))
-            light = change_of_light(before[1], glimpse) if lighting else None
-            if light is not None and np.abs(light).max() > _DISTURBING:
-                view = view.lit(seen_gain(-light.mean(), glimpse.linear))
-            return frame, (flows if whole else measure)(before[0], view, self.motion), light
-
-        for frame, found, light in in_order(pool, motion, pairs()):
-            if light is not None:
-                store.remember_light(frame, light)
-            self.clock.tick("flow", frame - first + 1, last - first + 1)
-            if whole and frame > first:
-                store.remember_flows(*(found or (None, None)))
-            elif found:
-                store.remember_hops(frame - 1, *found)
-        shots = list(zip(begins, [b - 1 for b in begins[1:]] + [last]))
-        for begin, end in shots:
-            store.remember_grain(begin, end, [sample for frame, sample in grains.items() if begin <= frame <= end])
-        return shots
-
-    def _remember_reference(self, store: ShotStore, frame: int, info: ClipInfo, region: tuple[slice, slice]) -> None:
-        if frame not in self.references:
-            return
-        hole = store.hole(frame)
-        if not hole.any():
-            self.say("warning", f"The reference {self.references[frame].path.name} does nothing: nothing is masked in its frame {frame}.")
-        given = read_reference(self.references[frame], info).part(region)
-        store.remember_reference(frame, relit(given, store.picture(frame), hole, info.white))
 
     def _valid(self, info: ClipInfo, region: tuple[slice, slice], frame: int) -> np.ndarray:
         return read_reference(self.references[frame], info).valid[region]

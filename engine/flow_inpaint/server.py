@@ -10,7 +10,7 @@ standard output, logs on standard error. It ends when its input closes.
     splice   SPLICE     an earlier result with some frames replaced (media.splice); responds {path, files}
     abort               stops the running job; responds {"aborted": whether there was one} at once,
                         the job's own response follows when it has cleaned up
-    shutdown            aborts, cleans up, responds null, ends
+    shutdown            aborts, cleans up, responds null, ends; the same job goes on from there when it is rendered again
 
 JOB is a job document (see job.py), SPLICE a document like it (see media/splice.py); relative paths count from the
 process's working folder. One of them runs at a time, in a thread of its own; another one is refused with the code -32001,
@@ -115,6 +115,7 @@ class Server:
         self._worker: threading.Thread | None = None
         self._running: threading.Event | None = None
         self._farewell: Request | None = None
+        self._ending = False
         self._lock = threading.Lock()
 
     def receive(self, line: bytes | None) -> bool:
@@ -133,7 +134,12 @@ class Server:
         return request.method != "shutdown"
 
     def finish(self) -> bool:
-        """Aborts what runs and waits for it to clean up; then answers `shutdown`. False when the job does not come to an end."""
+        """Aborts what runs and waits for it to clean up; then answers `shutdown`. False when the job does not come to an end.
+
+        What the job has done is kept, unless it was aborted before: that the host goes is no decision against it.
+        """
+        with self._lock:
+            self._ending = self._running is None or not self._running.is_set()
         self._abort()
         if self._worker is not None:
             self._worker.join(GRACE)
@@ -202,7 +208,7 @@ class Server:
                 pace(pipeline.Progress("look", done, total, done / total, None))
 
             return fingerprint(job, on_frame=seen, aborted=aborted)
-        return pipeline.run(job, on_progress=pace, on_message=self._message, aborted=aborted)
+        return pipeline.run(job, on_progress=pace, on_message=self._message, aborted=aborted, keep_work=lambda: self._ending)
 
     def _message(self, level: str, text: str) -> None:
         self._outbox.put({"method": "message", "params": {"level": level, "text": text}})

@@ -11,7 +11,8 @@ from .propagation.blend import Candidate, weight_of
 from .propagation.trace import UNSEEN, Links
 
 if TYPE_CHECKING:
-    from .shot import Invented, Look, ShotStore
+    from .shot import Invented, Look
+    from .shot_store import ShotStore
 
 
 class Kind(Enum):

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -41,11 +42,13 @@ class Survey:
     region  OpenFX's getRegionsOfInterest: rows and columns that are processed; None: nothing is masked in the wanted frames
     needed  first and last frame that are read, so that the wanted ones see far enough
     pixels  how many are masked in the wanted frames
+    digest  stands for every pixel of the mattes that were read
     """
 
     region: tuple[slice, slice] | None
     needed: tuple[int, int]
     pixels: int
+    digest: str = ""
 
 
 def survey(
@@ -70,10 +73,12 @@ def survey(
     everything = True
     step = 1 if most is None else -(-(needed[1] - needed[0] + 1) // most)
     counted = 0
+    digest = blake2b(digest_size=16)
     for frame in range(needed[0], needed[1] + 1, step):
         (hole,) = matte.read(frame, frame)
         counted += wanted[0] <= frame <= wanted[1]
         clock.tick("matte", frame - needed[0] + 1, needed[1] - needed[0] + 1)
+        digest.update(np.packbits(hole).data)
         box = bounding_box(hole)
         if box is None:
             everything = False
@@ -93,7 +98,7 @@ def survey(
     # A hole shows its background once it has moved by its own size: that much around it may be a source.
     around = max(largest, _LEAST_SURROUNDINGS)
     pixels = round(pixels * (wanted[1] - wanted[0] + 1) / max(counted, 1))
-    return Survey((_widened(rows, around), _widened(columns, around)), needed, pixels)
+    return Survey((_widened(rows, around), _widened(columns, around)), needed, pixels, digest.hexdigest())
 
 
 def _widened(marked: np.ndarray, by: int) -> slice:

@@ -1,15 +1,21 @@
-"""The work folder: what a shot needs to remember, on disk, so that memory does not grow with its length.
+"""What a shot needs to remember, on disk, so that memory does not grow with its length, and so that a run that was cut off can
+be gone on with.
 
-Everything is written through ordinary file writes, which say when the disk is full, and read back
-through memory maps that are opened for a few frames at a time.
+Everything is written through ordinary file writes, which say when the disk is full, and read back through memory maps that
+are opened for a few frames at a time. Files are only appended to. What is opened again holds what was written whole: every
+record carries its length and a checksum, so that a torn end, and pages that a power cut has lost, are seen and dropped.
 """
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import struct
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 
@@ -18,6 +24,11 @@ import numpy as np
 from .errors import Failed
 
 _BLOCK = 1 << 24
+#: Before each record: a mark, the frame, the lengths of its description and of its data, and the checksum of all that and both.
+_HEAD = struct.Struct("<4siIQI")
+_MARK = b"FiR1"
+#: In place of a record: none of this frame or a later one that comes before it counts.
+_CUT = b"FiRX"
 
 
 @contextmanager
@@ -34,26 +45,38 @@ def work_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 class Records:
-    """Arrays by frame number, of any shapes, in one file that is written in any order of frames."""
+    """Arrays by frame number, of any shapes, in one file that is written in any order of frames.
+
+    What an earlier run has left in the file is there again. Raises `Failed`.
+    """
 
     def __init__(self, folder: Path, name: str):
         self._path = folder / name
-        # Without a buffer, the write that meets a full disk is the one that says so.
-        self._file = open(self._path, "w+b", buffering=0)
         self._at: dict[int, list[tuple[int, str, tuple[int, ...]]]] = {}
+        #: Where the first and the last record of each frame begin.
+        self._places: dict[int, tuple[int, int]] = {}
+        self._marked = False
         self._lock = threading.Lock()
+        self._file = opened(self._path)
+        self._take_up()
 
     def write(self, frame: int, *arrays: np.ndarray) -> None:
-        entry = []
-        try:
-            with self._lock:
-                self._file.seek(0, 2)
-                for array in arrays:
-                    entry.append((self._file.tell(), array.dtype.str, array.shape))
-                    _write(self._file, np.ascontiguousarray(array).tobytes())
-        except OSError as error:
-            raise disk_trouble(self._path, error) from error
-        self._at[frame] = entry
+        ready = [np.ascontiguousarray(array) for array in arrays]
+        shown = json.dumps([(array.dtype.str, array.shape) for array in ready]).encode()
+        data = [bytes_of(array) for array in ready]
+        size = sum(len(part) for part in data)
+        head = _HEAD.pack(_MARK, frame, len(shown), size, _sum(frame, shown, data))
+        with self._lock:
+            begin = self._file.seek(0, 2)
+            try:
+                for part in (head + shown, *data):
+                    _write(self._file, part)
+            except OSError as error:
+                # What is half there would hide all that comes after it from the next run.
+                with suppress(OSError):
+                    self._file.truncate(begin)
+                raise disk_trouble(self._path, error) from error
+            self._note(frame, begin, begin + len(head) + len(shown), ((array.dtype.str, array.shape) for array in ready))
 
     def has(self, frame: int) -> bool:
         return frame in self._at
@@ -66,25 +89,96 @@ class Records:
                 out.append(np.fromfile(self._file, dtype, int(np.prod(shape))).reshape(shape))
         return out
 
+    def cut(self, frame: int) -> None:
+        """Forgets the records of this and all later frames, for later runs too, whatever happens afterwards."""
+        with self._lock:
+            end = min((first for k, (first, _) in self._places.items() if k >= frame), default=None)
+            if end is None:
+                return
+            self._keep_before(frame)
+            try:
+                if not self._at or not (self._marked or any(last > end for _, last in self._places.values())):
+                    self._file.truncate(end if self._at else 0)
+                else:
+                    # Earlier frames were written later: what is forgotten stays in the file.
+                    self._marked = True
+                    self._file.seek(0, 2)
+                    _write(self._file, _HEAD.pack(_CUT, frame, 0, 0, _sum(frame, _CUT, [])))
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise disk_trouble(self._path, error) from error
+
     def close(self) -> None:
-        self._file.close()
+        # Not under a write of another thread, or what it writes might go into the next file that is opened.
+        with self._lock:
+            self._file.close()
+
+    def _note(self, frame: int, begin: int, at: int, arrays: Iterable[tuple[str, tuple[int, ...]]]) -> None:
+        entry = []
+        for dtype, shape in arrays:
+            entry.append((at, dtype, tuple(shape)))
+            at += int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self._at[frame] = entry
+        self._places[frame] = self._places.get(frame, (begin,))[0], begin
+
+    def _keep_before(self, frame: int) -> None:
+        self._at = {k: entry for k, entry in self._at.items() if k < frame}
+        self._places = {k: place for k, place in self._places.items() if k < frame}
+
+    def _take_up(self) -> None:
+        """Finds what is whole. A record with lost pages is passed over; where there is no record, the file is cut off."""
+        size, begin = os.fstat(self._file.fileno()).st_size, 0
+        while begin + _HEAD.size <= size:
+            self._file.seek(begin)
+            mark, frame, shown_size, data_size, found = _HEAD.unpack(self._file.read(_HEAD.size))
+            at = begin + _HEAD.size + shown_size
+            if mark == _CUT and found == _sum(frame, _CUT, []):
+                self._keep_before(frame)
+                self._marked = True
+            elif mark != _MARK or at + data_size > size:
+                break
+            else:
+                shown = self._file.read(shown_size)
+                if _sum(frame, shown, _blocks(self._file, data_size)) == found:
+                    self._note(frame, begin, at, json.loads(shown))
+            begin = at + data_size
+        if begin < size:
+            self._file.truncate(begin)
 
 
 class Pictures:
-    """Pictures of one size and type, appended one by one and read as a memory-mapped stack."""
+    """Pictures of one size and type, appended one by one and read as a memory-mapped stack.
 
-    def __init__(self, folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype | type[np.generic]):
+    What an earlier run has left in the file is there again. checked: with a checksum and a label for each, in a second file;
+    without, whoever opens them again has to look at them, because pages may have been lost.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype | type[np.generic], *, checked: bool = False
+    ):
         self._path = folder / name
-        self._file = open(self._path, "wb", buffering=0)
         self._shape, self._dtype = shape, np.dtype(dtype)
-        self.count = 0
+        self._size = int(np.prod(shape)) * self._dtype.itemsize
+        self._file = opened(self._path)
+        self._sums = Records(folder, f"{name}.sums") if checked else None
+        self.labels: list[int] = []
+        self.count = os.fstat(self._file.fileno()).st_size // self._size
+        if self._sums is not None:
+            self.count = self._whole(self.count)
+        self.cut(self.count)
 
-    def append(self, picture: np.ndarray) -> int:
+    def append(self, picture: np.ndarray, label: int = 0) -> int:
         """Stores a picture and returns its number."""
+        data = bytes_of(np.ascontiguousarray(picture, self._dtype))
         try:
-            _write(self._file, np.ascontiguousarray(picture, self._dtype).tobytes())
+            _write(self._file, data)
         except OSError as error:
+            with suppress(OSError):
+                self._to(self.count)
             raise disk_trouble(self._path, error) from error
+        if self._sums is not None:
+            self._sums.write(self.count, np.array([label, zlib.crc32(data)], np.int64))
+            self.labels.append(label)
         self.count += 1
         return self.count - 1
 
@@ -94,11 +188,70 @@ class Pictures:
             return np.zeros((0, *self._shape), self._dtype)
         return np.memmap(self._path, self._dtype, "r", shape=(self.count, *self._shape))
 
+    def cut(self, count: int) -> None:
+        """Keeps only the first ones."""
+        if self._sums is not None:
+            self._sums.cut(count)
+            del self.labels[count:]
+        self._to(count)
+
     def close(self) -> None:
         self._file.close()
+        if self._sums is not None:
+            self._sums.close()
+
+    def _whole(self, count: int) -> int:
+        for k in range(count):
+            if not self._sums.has(k):
+                return k
+            label, wanted = (int(v) for v in self._sums.read(k)[0])
+            self._file.seek(k * self._size)
+            found = 0
+            for block in _blocks(self._file, self._size):
+                found = zlib.crc32(block, found)
+            if found != wanted:
+                return k
+            self.labels.append(label)
+        return count
+
+    def _to(self, count: int) -> None:
+        if os.fstat(self._file.fileno()).st_size > count * self._size:
+            self._file.truncate(count * self._size)
+        self._file.seek(count * self._size)
+        self.count = count
 
 
-def _write(file: RawIOBase, data: bytes) -> None:
+def opened(path: Path) -> RawIOBase:
+    """A file to read and to append to, made if it is not there. Raises `Failed`."""
+    try:
+        # Without a buffer, the write that meets a full disk is the one that says so.
+        return open(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600), "r+b", buffering=0)
+    except OSError as error:
+        raise disk_trouble(path, error) from error
+
+
+def bytes_of(array: np.ndarray) -> memoryview:
+    """The bytes of a contiguous array."""
+    return memoryview(array.reshape(-1).view(np.uint8))
+
+
+def _sum(frame: int, shown: bytes, data: Iterator[bytes] | list[memoryview]) -> int:
+    found = zlib.crc32(shown, zlib.crc32(frame.to_bytes(4, "little", signed=True)))
+    for part in data:
+        found = zlib.crc32(part, found)
+    return found
+
+
+def _blocks(file: RawIOBase, size: int) -> Iterator[bytes]:
+    while size > 0:
+        block = file.read(min(size, _BLOCK))
+        if not block:
+            return
+        size -= len(block)
+        yield block
+
+
+def _write(file: RawIOBase, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
@@ -113,10 +266,7 @@ def scratch(parent: Path) -> Iterator[Callable[[str, tuple[int, ...], type[np.ge
             path = folder / name
             try:
                 with open(path, "wb") as file:
-                    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-                    # Written and not only claimed: a map onto a full disk would end the process without a word.
-                    for _ in range(0, size, _BLOCK):
-                        file.write(bytes(min(_BLOCK, size - file.tell())))
+                    fill_with_zeros(file, int(np.prod(shape)) * np.dtype(dtype).itemsize)
             except OSError as error:
                 raise disk_trouble(path, error) from error
             return np.memmap(path, dtype, "r+", shape=shape)
@@ -124,5 +274,14 @@ def scratch(parent: Path) -> Iterator[Callable[[str, tuple[int, ...], type[np.ge
         yield allocate
 
 
+def fill_with_zeros(file: RawIOBase, size: int) -> None:
+    """Writes and not only claims: a map onto a full disk would end the process without a word."""
+    for done in range(0, size, _BLOCK):
+        _write(file, bytes(min(_BLOCK, size - done)))
+
+
 def disk_trouble(path: Path, error: OSError) -> Failed:
-    return Failed(f"The work folder {path.parent} cannot be written: {error.strerror}. Free some space there, or set TMPDIR to another disk.")
+    return Failed(f"The work folder {path.parent} cannot be written: {error.strerror}. {_ADVICE}")
+
+
+_ADVICE = "Free some space there (flow-inpaint cache list shows what old work takes), or set FLOW_INPAINT_CACHE to a folder on another disk."

@@ -23,7 +23,8 @@ class Holes(Protocol):
     def __getitem__(self, frame: int) -> np.ndarray: ...
 
 
-#: Gives room on disk for what is as long as a shot: name, shape, type.
+#: Gives room on disk for what is as long as a shot: name, shape, type. An array may say by `has(k)` that its part k was written
+#: by an earlier run, for the same flows, holes and method.
 Allocate = Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]
 
 

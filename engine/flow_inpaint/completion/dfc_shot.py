@@ -28,6 +28,7 @@ _TOO_LITTLE = "There is not enough memory to complete the flow with this network
 #: (direction, number) of a flow; see `dfc_input` for the numbers.
 Key = tuple[str, int]
 Write = Callable[[Key, np.ndarray], None]
+Done = Callable[[Key], bool]
 
 
 def beats(flows: int, net: DFCNet) -> int:
@@ -62,7 +63,8 @@ def complete_shot(
     net       is put on the device, and left in the mode, training or not, that it is in
     batch     windows at a time; None: what the free memory of the device allows, 1 on a CPU
     allocate  (name, shape, dtype) -> an array to write into, for everything as long as the shot: the two results, named
-              "dfc-forward" and "dfc-backward", and what each stage but the last leaves for the next, "dfc-1-forward" and so on
+              "dfc-forward" and "dfc-backward", and what each stage but the last leaves for the next, "dfc-1-forward" and so on.
+              What an array says that it `has` (see `completion.Allocate`) is not computed again
     enlarge   grows the first stage's holes by a square of so many pixels
     crop      looks only at the box around the holes of a batch's centres and `margin` pixels of each stage's size beside it;
               with the margin None that is all that the answer depends on, and it is the whole frame's
@@ -87,13 +89,13 @@ def complete_shot(
                 if index + 1 < len(net.stages):
                     lengths = {"forward": source.flows, "backward": source.flows + 1}
                     after = {name: allocate(f"dfc-{index + 1}-{name}", (count, 2, *size), np.float32) for name, count in lengths.items()}
-                    write = _between(after)
+                    write, done = _between(after), _is_between(after)
                 else:
-                    after, write = {}, _final(source, results)
+                    after, write, done = {}, _final(source, results), _is_final(results)
                 runner.load(stage, size, batch)
                 around = None if not crop else stage.reach if margin is None else margin
                 with _watched(stage, aborted):
-                    _run_stage(runner, look, write, around, pulse, aborted)
+                    _run_stage(runner, look, write, done, around, pulse, aborted)
                 before = after
     except RuntimeError as error:
         if _is_out_of_memory(error):
@@ -193,6 +195,23 @@ def _final(source: _Source, results: dict[str, Any]) -> Write:
     return write
 
 
+def _is_between(arrays: dict[str, Any]) -> Done:
+    return lambda key: _has(arrays[key[0]], key[1])
+
+
+def _is_final(results: dict[str, Any]) -> Done:
+    def done(key: Key) -> bool:
+        direction, number = key
+        index = number if direction == "forward" else number - 1
+        return index < 0 or _has(results[direction], index)
+
+    return done
+
+
+def _has(array: Any, index: int) -> bool:
+    return hasattr(array, "has") and array.has(index)
+
+
 @dataclass(frozen=True)
 class _Frame:
     """Three channels (3, h, w) on the device, and the box around the hole in them."""
@@ -202,7 +221,13 @@ class _Frame:
 
 
 def _run_stage(
-    runner: _Runner, look: _First | _Later, write: Write, margin: int | None, pulse: Callable[[], None], aborted: Callable[[], bool]
+    runner: _Runner,
+    look: _First | _Later,
+    write: Write,
+    done: Done,
+    margin: int | None,
+    pulse: Callable[[], None],
+    aborted: Callable[[], bool],
 ) -> None:
     """Goes through the windows in order and remembers only the frames of the batch at hand."""
     frames: dict[Key, _Frame] = {}
@@ -223,6 +248,9 @@ def _run_stage(
 
     for job in look.jobs():
         _check(aborted)
+        if all(done(key) for key in job.centres):
+            pulse()
+            continue
         centres = [frame(key) for key in job.centres]
         if any(centre.box for centre in centres):
             waiting.append(job)

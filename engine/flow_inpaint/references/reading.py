@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -54,3 +55,11 @@ def read_reference(spec: ReferenceSpec, info: ClipInfo) -> ReferencePicture:
     if not valid.any():
         raise BadClip(f"The reference {spec.path} is transparent everywhere: save it with what was painted.")
     return ReferencePicture(rgb.astype(np.float32) * np.float32(info.white / white), valid)
+
+
+def digest(spec: ReferenceSpec) -> bytes:
+    """16 bytes that stand for the file's content. Raises `BadClip`."""
+    try:
+        return blake2b(spec.path.read_bytes(), digest_size=16).digest()
+    except OSError as error:
+        raise BadClip(f"The reference {spec.path} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,75 @@
+"""A lock between processes that dies with the one that holds it, however it ends."""
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_PATIENCE, _STEP = 0.4, 0.02
+
+
+class Lock:
+    """A locked file. Made by `take`."""
+
+    def __init__(self, path: Path, descriptor: int):
+        self._path, self._descriptor = path, descriptor
+
+    @classmethod
+    def take(cls, path: Path, patience: float = _PATIENCE) -> Lock | None:
+        """Locks a file, which is made if it is not there; None: another holds it, and did so for `patience` seconds.
+
+        Raises `OSError` when the file cannot be made, or its file system knows no locks.
+        """
+        until = time.monotonic() + patience
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _locked(descriptor):
+                os.close(descriptor)
+                # Whoever only looks whether it is locked holds it for a moment.
+                if time.monotonic() > until:
+                    return None
+                time.sleep(_STEP)
+            elif _is(path, descriptor):
+                return cls(path, descriptor)
+            else:
+                # Deleted by its last holder after it was opened here: nobody else would see this lock.
+                os.close(descriptor)
+
+    def release(self, *, delete: bool = False) -> None:
+        """Gives the lock up; `delete`: and its file away."""
+        if delete and sys.platform != "win32":
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+        if delete and sys.platform == "win32":
+            # Windows deletes no open file.
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            return False
+        os.close(descriptor)
+        raise
+    return True
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    try:
+        there, here = os.stat(path), os.fstat(descriptor)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)

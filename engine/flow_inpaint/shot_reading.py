@@ -1,0 +1,125 @@
+"""The first stage of a job: every frame's region remembered, and the motion measured beside its hole."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from .clock import Clock
+from .cuts import CutFinder
+from .grain import grain_sample
+from .job import ReferenceSpec
+from .light import Glimpse, change_of_light, glimpse_of, seen_gain
+from .media import ClipInfo
+from .media.picture import Picture
+from .motion import MotionSettings, Step, View, eight_bits, flows, measure, view_of
+from .references import read_reference, relit
+from .shot_store import ShotStore
+from .side_by_side import in_order
+
+#: A change of light, as a logarithm, that would be mistaken for motion.
+_DISTURBING = 0.015
+#: Grain is looked at in every so many frames.
+_GRAIN_EVERY = 4
+
+_Frame = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    view: View
+    glimpse: Glimpse | None
+
+
+@dataclass(frozen=True)
+class ShotReader:
+    """What the stage works with.
+
+    whole     keep whole flows, for a method that completes them shot by shot
+    cuts, lighting, grain  whether to look for cuts, for changes of light, for grain
+    say       takes messages for the user: level, text
+    """
+
+    store: ShotStore
+    info: ClipInfo
+    region: tuple[slice, slice]
+    references: dict[int, ReferenceSpec]
+    motion: MotionSettings
+    whole: bool
+    cuts: bool
+    lighting: bool
+    grain: bool
+    clock: Clock
+    say: Callable[[str, str], None]
+
+    def read(
+        self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], needed: tuple[int, int], pool: ThreadPoolExecutor
+    ) -> list[tuple[int, int]]:
+        """Goes through the frames `needed`, first and last. Returns the shots, [first, last] each.
+
+        What the store has of an earlier run is not measured again; the frames are read again, because only so it is known that
+        they are still the same.
+        """
+        first, last = needed
+        begins = [first]
+        for frame, step in in_order(pool, self._step, self._pairs(pictures, mattes, begins)):
+            self.clock.tick("flow", frame - first + 1, last - first + 1)
+            self.store.remember_step(frame, step, whole=self.whole)
+        shots = list(zip(begins, [begin - 1 for begin in begins[1:]] + [last]))
+        for begin, end in shots:
+            self.store.settle_shot(begin, end)
+        return shots
+
+    def _pairs(
+        self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], begins: list[int]
+    ) -> Iterator[tuple[int, _Seen | None, _Seen | None]]:
+        """Each frame with what is to be compared: the frame before and itself; None, None: nothing."""
+        finder = CutFinder() if self.cuts else None
+        before: _Frame | None = None
+        seen_before: _Seen | None = None
+        for picture, whole in zip(pictures, mattes, strict=True):
+            rgb, hole = picture.rgb[self.region], np.ascontiguousarray(whole[self.region])
+            self.store.remember(picture.index, rgb, hole)
+            self._remember_reference(picture.index, hole)
+            if finder and finder.is_cut(eight_bits(picture.rgb), whole):
+                begins.append(picture.index)
+                self.say("info", f"A new shot begins at frame {picture.index}.")
+                before = None
+            if before is None or self.store.has_step(picture.index, whole=self.whole):
+                seen_before = None
+                yield picture.index, None, None
+            else:
+                # The frame before was looked at already, unless what is remembered ends with it or a shot begins.
+                seen_before, seen = seen_before or self._look(*before), self._look(rgb, hole)
+                yield picture.index, seen_before, seen
+                seen_before = seen
+            before = rgb, hole
+
+    def _look(self, rgb: np.ndarray, hole: np.ndarray) -> _Seen:
+        return _Seen(view_of(rgb, hole, colour=self.motion.estimator.colour), glimpse_of(rgb, hole) if self.lighting else None)
+
+    def _step(self, pair: tuple[int, _Seen | None, _Seen | None]) -> tuple[int, Step | None]:
+        frame, before, seen = pair
+        if before is None or seen is None:
+            return frame, None
+        view, grain, light = seen.view, None, None
+        if self.grain and frame % _GRAIN_EVERY == 1:
+            grain = grain_sample(self.store.picture(frame), view.hole, self.store.picture(frame - 1))
+        if before.glimpse is not None and seen.glimpse is not None:
+            light = change_of_light(before.glimpse, seen.glimpse)
+            if np.abs(light).max() > _DISTURBING:
+                view = view.lit(seen_gain(-light.mean(), seen.glimpse.linear))
+        return frame, Step((flows if self.whole else measure)(before.view, view, self.motion), light, grain)
+
+    def _remember_reference(self, frame: int, hole: np.ndarray) -> None:
+        if frame not in self.references:
+            return
+        if not hole.any():
+            self.say("warning", f"The reference {self.references[frame].path.name} does nothing: nothing is masked in its frame {frame}.")
+        key = self.store.known_key(frame)
+        if key is None:
+            given = read_reference(self.references[frame], self.info).part(self.region)
+            key = self.store.remember_key(frame, relit(given, self.store.picture(frame), hole, self.info.white))
+        self.store.reference_keys[frame] = key
