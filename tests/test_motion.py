@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from flow_inpaint import motion
 from flow_inpaint.completion.smooth import complete
 from flow_inpaint.flow.dis import DIS
 from flow_inpaint.motion import MotionSettings, View, eight_bits, margin, measure, view_of
-from flow_inpaint.propagation.trace import GUARD, Hops, guard_band
+from flow_inpaint.propagation.trace import BEYOND, GUARD, Hops, guard_band
 
 WIDTH, HEIGHT = 200, 150
 HOLE_A, HOLE_B = rectangle(WIDTH, HEIGHT, 90, 60, 120, 90), rectangle(WIDTH, HEIGHT, 94, 62, 124, 92)
@@ -50,9 +50,18 @@ def test_hops_of_both_frames(scale: float, bound: float) -> None:
     later, earlier = measure(*pair(), settings(scale))
     assert off(later, X, Y) < bound and off(earlier, -X, -Y) < bound
     assert later.drift.mean() < 2 * bound and earlier.drift.mean() < 2 * bound
-    np.testing.assert_array_equal(later.pixels, np.flatnonzero(guard_band(HOLE_A, GUARD)))
-    np.testing.assert_array_equal(earlier.pixels, np.flatnonzero(guard_band(HOLE_B, GUARD)))
+    np.testing.assert_array_equal(later.pixels, np.flatnonzero(guard_band(HOLE_A, BEYOND)))
+    np.testing.assert_array_equal(earlier.pixels, np.flatnonzero(guard_band(HOLE_B, BEYOND)))
     assert later.pixels.dtype == np.int32 and later.u.dtype == later.v.dtype == later.drift.dtype == np.float32
+
+
+def test_steps_of_the_guarded_hole_alone() -> None:
+    """They are those of the wider surroundings."""
+    wide, _ = measure(*pair(), settings(1.0))
+    narrow, _ = measure(*pair(), replace(settings(1.0), beyond=False))
+    np.testing.assert_array_equal(narrow.pixels, np.flatnonzero(guard_band(HOLE_A, GUARD)))
+    for mine, theirs in zip(vars(narrow).values(), vars(wide.of(narrow.pixels)).values()):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_half_size_is_measured_at_half_size_and_given_in_full_pixels() -> None:
@@ -155,7 +164,7 @@ def test_small_and_odd_pictures(width: int, height: int, scale: float) -> None:
     hole = rectangle(width, height, width // 3, height // 3, width // 2, height // 2)
     a, b = (view_of(np.where(hole[..., None], np.uint8(0), view(width, height, x)), hole) for x in (0, -1))
     later, earlier = measure(a, b, settings(scale))
-    assert np.isfinite([later.u, later.v, later.drift]).all() and later.pixels.size == guard_band(hole, GUARD).sum()
+    assert np.isfinite([later.u, later.v, later.drift]).all() and later.pixels.size == guard_band(hole, BEYOND).sum()
     if width > 16:
         assert off(later, 1, 0) < 0.4 and off(earlier, -1, 0) < 0.4
 

@@ -9,7 +9,7 @@ import numpy as np
 from .flow import Estimator
 from .flow.masked import Completion, estimate_pair
 from .poisson import bounding_box, interpolate
-from .propagation.trace import GUARD, Hops, guard_band, hops
+from .propagation.trace import BEYOND, GUARD, Hops, guard_band, hops
 
 _LEAST_MARGIN, _LARGEST_MARGIN = 128, 384
 
@@ -44,13 +44,20 @@ class View:
 @dataclass(frozen=True)
 class MotionSettings:
     """How motion is measured. `scale` is the size it is measured at, 1 = full; `complete` continues it into holes;
-    `beside_camera`: a short-sighted estimator is asked again with the camera's motion taken out."""
+    `beside_camera`: a short-sighted estimator is asked again with the camera's motion taken out; `beyond`: whether steps are
+    needed beyond the guarded hole too."""
 
     estimator: Estimator
     complete: Completion
     refinement: int
     scale: float
     beside_camera: bool = True
+    beyond: bool = True
+
+    @property
+    def around(self) -> int:
+        """Pixels around a hole that steps are needed of."""
+        return BEYOND if self.beyond else GUARD
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def margin(hole: tuple[slice, slice]) -> int:
 
 
 def measure(a: View, b: View, settings: MotionSettings) -> tuple[Hops, Hops]:
-    """Hops of a's hole into b and of b's hole into a."""
+    """Hops of a's hole and its surroundings into b and of b's into a."""
     shape = a.hole.shape
     box = bounding_box(a.hole | b.hole)
     if box is None:
@@ -105,13 +112,15 @@ def measure(a: View, b: View, settings: MotionSettings) -> tuple[Hops, Hops]:
         return nothing, nothing
     box = bounding_box(a.hole | b.hole, margin(box)) or box
     a, b = a.part(box), b.part(box)
-    later, earlier = hops_of(a.hole, b.hole, *flows(a, b, settings))
+    later, earlier = hops_of(a.hole, b.hole, *flows(a, b, settings), around=settings.around)
     return _placed(later, box, shape), _placed(earlier, box, shape)
 
 
-def hops_of(hole_a: np.ndarray, hole_b: np.ndarray, forward: np.ndarray, backward: np.ndarray) -> tuple[Hops, Hops]:
-    """The same from completed flows a -> b and b -> a, (2, H, W) each."""
-    return hops(guard_band(hole_a, GUARD), forward, backward), hops(guard_band(hole_b, GUARD), backward, forward)
+def hops_of(
+    hole_a: np.ndarray, hole_b: np.ndarray, forward: np.ndarray, backward: np.ndarray, *, around: int
+) -> tuple[Hops, Hops]:
+    """The same, of the holes and `around` pixels more, from completed flows a -> b and b -> a, (2, H, W) each."""
+    return hops(guard_band(hole_a, around), forward, backward), hops(guard_band(hole_b, around), backward, forward)
 
 
 def _no_hops() -> Hops:

@@ -97,9 +97,11 @@ class _Run:
             refinement=int(params["refinement"]),
             scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
             beside_camera=bool(params["beside_camera"]),
+            beyond=int(params["candidates"]) > 1,
         )
         self.look = Look(
             reach=int(params["reach"]),
+            candidates=int(params["candidates"]),
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
             fill=self.methods.fill.make(),
@@ -191,7 +193,7 @@ class _Run:
         work.note("trace")
         with clock.beats("trace", frames * (3 if self.references else 1)) as pulse:
             for begin, end in shots:
-                trace_shot(store, begin, end, self.look.reach, partial(in_order, pool), pulse)
+                trace_shot(store, begin, end, self.look, partial(in_order, pool), pulse)
                 link_references(store, begin, end, self.references, partial(self._valid, source.info, region), pulse)
         work.note("fill")
         with clock.beats("fill", 3 * frames) as pulse:
@@ -226,7 +228,7 @@ class _Run:
             done = begin - needed[0] + share * (end - begin + 1)
             clock.tick("completion", min(round(done), frames), frames)
 
-        complete_shot(store, begin, end, self.completion, pulse, clock.stopped)
+        complete_shot(store, begin, end, self.completion, self.motion.around, pulse, clock.stopped)
 
     def _valid(self, info: ClipInfo, region: tuple[slice, slice], frame: int) -> np.ndarray:
         return read_reference(self.references[frame], info).valid[region]

@@ -18,8 +18,9 @@ from .media.info import full_scale
 from .motion import hops_of
 from .passes.pictures import Origins, origins
 from .poisson import bounding_box
+from .propagation.agreement import agreeing
 from .propagation.blend import Canvas
-from .propagation.trace import UNSEEN, Hops, follow, is_inside, nearest
+from .propagation.trace import UNSEEN, Hops, follow_on, is_inside, nearest
 from .shot_store import ShotStore
 from .sources import Taken, sources
 
@@ -39,6 +40,7 @@ class Look:
     """How pictures are made: parameters of the same names."""
 
     reach: int
+    candidates: int
     consistency: float
     gradient: bool
     fill: Fill
@@ -65,9 +67,16 @@ class Invented:
 
 
 def complete_shot(
-    store: ShotStore, first: int, last: int, completion: Completion, pulse: Callable[[float], None], aborted: Callable[[], bool]
+    store: ShotStore,
+    first: int,
+    last: int,
+    completion: Completion,
+    around: int,
+    pulse: Callable[[float], None],
+    aborted: Callable[[], bool],
 ) -> None:
-    """Completes the flows of all frames first..last of a shot and stores the hops that come of them."""
+    """Completes the flows of all frames first..last of a shot and stores the hops that come of them, of the holes and `around`
+    pixels more."""
     if all(store.later.has(k) and store.earlier.has(k + 1) for k in range(first, last)):
         pulse(1.0)
         return
@@ -76,11 +85,11 @@ def complete_shot(
     with closing(shelf):
         forward, backward = completion(store.forward.stack()[begin:end], store.backward.stack()[begin:end], holes, shelf, pulse, aborted)
         for k in range(len(forward)):
-            store.remember_hops(first + k, *hops_of(holes[k], holes[k + 1], forward[k], backward[k]))
+            store.remember_hops(first + k, *hops_of(holes[k], holes[k + 1], forward[k], backward[k], around=around))
     shelf.clear()
 
 
-def trace_shot(store: ShotStore, first: int, last: int, reach: int, each: Each, pulse: Pulse) -> None:
+def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, pulse: Pulse) -> None:
     """Links of all frames first..last of a shot, and what stays unseen. `each` maps a function over frames."""
 
     def guarded(frame: int) -> np.ndarray:
@@ -90,15 +99,15 @@ def trace_shot(store: ShotStore, first: int, last: int, reach: int, each: Each, 
         if all(records.has(frame) for records in (store.links_later, store.links_earlier, store.unseen)):
             return
         pixels = np.flatnonzero(store.hole(frame)).astype(np.int32)
-        unseen = np.ones(pixels.size, bool)
-        for frames, hops, records in (
-            (range(frame + 1, min(frame + reach, last) + 1), store.later, store.links_later),
-            (range(frame - 1, max(frame - reach, first) - 1, -1), store.earlier, store.links_earlier),
-        ):
-            found = follow(pixels, frame, frames, store.shape, guarded, lambda k, hops=hops: Hops(*hops.read(k)))
-            records.write(frame, found.pixels, found.frame, found.x, found.y, found.drift)
-            unseen &= found.frame == UNSEEN
-        store.unseen.write(frame, pixels[unseen])
+        later, earlier = (
+            follow_on(pixels, frame, frames, store.shape, guarded, lambda k, hops=hops: Hops(*hops.read(k)), most=look.candidates)
+            for frames, hops in (
+                (range(frame + 1, min(frame + look.reach, last) + 1), store.later),
+                (range(frame - 1, max(frame - look.reach, first) - 1, -1), store.earlier),
+            )
+        )
+        store.remember_links(frame, later, earlier)
+        store.unseen.write(frame, pixels[(later[0].frame == UNSEEN) & (earlier[0].frame == UNSEEN)])
 
     for _ in each(trace, range(first, last + 1)):
         pulse()
@@ -205,8 +214,10 @@ class _Carrier:
 
 def _canvas(store: ShotStore, frame: int, found: Iterable[Taken]) -> Canvas:
     canvas = Canvas(store.picture(frame), store.hole(frame))
-    for taken in found:
-        canvas.add(taken.stack, taken.candidate)
+    found = list(found)
+    stacks = [taken.stack for taken in found]
+    for stack, candidate in zip(stacks, agreeing(stacks, [taken.candidate for taken in found], canvas.hole.size, full_scale(store.dtype))):
+        canvas.add(stack, candidate)
     return canvas
 
 

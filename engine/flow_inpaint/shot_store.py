@@ -6,7 +6,7 @@ again, so it is taken as it is.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from .grain import Grain, grain_of
 from .motion import Step
 from .poisson import bounding_box
-from .propagation.trace import GUARD, Hops, guard_band
+from .propagation.trace import GUARD, UNSEEN, Hops, Links, guard_band
 from .work import Pictures, Records, bytes_of
 from .work_shelf import Shelf
 
@@ -23,6 +23,8 @@ from .work_shelf import Shelf
 _OF_FRAMES = ("holes", "guarded", "later", "earlier", "steps")
 _OF_SHOTS = ("links_later", "links_earlier", "unseen", "invented", "references_later", "references_earlier")
 _BEFORE_ALL = -(2**31)
+#: Pixels; more than fits into the type it is kept in.
+_MOST_DRIFT = 60000.0
 
 
 @dataclass
@@ -36,7 +38,7 @@ class ShotStore:
     later, earlier              hops into the next and the previous frame of the same shot
     steps     what else was measured between a frame and the one before: change of light, (3,) or empty; whether there is a
               sample of its grain; that
-    links_later, links_earlier  where the hole's pixels come from
+    links_later, links_earlier  where the hole's pixels come from, see `links`
     unseen    flat indices of the hole pixels that no frame shows
     invented  where those come from
     references_later, references_earlier  where the hole's pixels lie in the next reference; only if there is one
@@ -138,6 +140,32 @@ class ShotStore:
         """Stores the hops between a frame and the next."""
         self.later.write(frame, later.pixels, later.u, later.v, later.drift)
         self.earlier.write(frame + 1, earlier.pixels, earlier.u, earlier.v, earlier.drift)
+
+    def remember_links(self, frame: int, later: Sequence[Links], earlier: Sequence[Links]) -> None:
+        """Stores where all hole pixels of a frame come from, as `follow_on` finds it in both directions, within 255 frames."""
+        for records, found in ((self.links_later, later), (self.links_earlier, earlier)):
+            frames = np.stack([links.frame for links in found])
+            away = np.where(frames == UNSEEN, 0, np.abs(frames - frame)).astype(np.uint8)
+            x, y, drift = (np.stack(parts) for parts in zip(*((links.x, links.y, links.drift) for links in found)))
+            records.write(frame, away, x, y, np.minimum(drift, _MOST_DRIFT).astype(np.float16))
+
+    def links(self, frame: int) -> tuple[list[Links], list[Links]]:
+        """What was remembered of a frame: later ones, earlier ones, of each the nearest first."""
+        pixels = np.flatnonzero(self.hole(frame)).astype(np.int32)
+        found = []
+        for records, sign in ((self.links_later, 1), (self.links_earlier, -1)):
+            ranks = zip(*records.read(frame))
+            found.append(
+                [
+                    Links(pixels, np.where(away == 0, UNSEEN, frame + sign * away.astype(np.int32)), x, y, drift.astype(np.float32))
+                    for away, x, y, drift in ranks
+                ]
+            )
+        return found[0], found[1]
+
+    def hidden_hops(self, frame: int, sign: int) -> Hops:
+        """Those of the guarded hole alone, to the next frame (sign 1) or the previous one (-1)."""
+        return Hops(*(self.later if sign > 0 else self.earlier).read(frame)).of(self.guarded.read(frame)[0])
 
     def settle_shot(self, first: int, last: int) -> None:
         """Adds up the light and the grain of the frames first..last of a shot, when all its steps are there."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,8 +47,7 @@ def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Ta
 def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | None) -> list[Taken]:
     stack = store.pictures.stack()
     found = []
-    for records in (store.links_later, store.links_earlier):
-        links = Links(*records.read(frame))
+    for links in chain(*store.links(frame)):
         good = links.frame != UNSEEN
         if decided is not None:
             good &= ~decided[links.pixels]
@@ -69,8 +69,7 @@ def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], 
     if not store.reference_keys:
         return found, None
     seen = np.zeros(store.shape[0] * store.shape[1], bool)
-    for records in (store.links_later, store.links_earlier):
-        links = Links(*records.read(frame))
+    for links in chain(*store.links(frame)):
         seen[links.pixels[links.frame != UNSEEN]] = True
     decided = None
     for records in (store.references_later, store.references_earlier):

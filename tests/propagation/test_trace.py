@@ -5,7 +5,19 @@ import numpy as np
 import pytest
 from scenery import rectangle
 
-from flow_inpaint.propagation.trace import GUARD, UNSEEN, Hops, Links, follow, guard_band, hops, is_inside, nearest, sample
+from flow_inpaint.propagation.trace import (
+    GUARD,
+    UNSEEN,
+    Hops,
+    Links,
+    follow,
+    follow_on,
+    guard_band,
+    hops,
+    is_inside,
+    nearest,
+    sample,
+)
 
 WIDTH, HEIGHT = 60, 40
 HOLE = rectangle(WIDTH, HEIGHT, 20, 12, 32, 26)
@@ -140,6 +152,50 @@ def test_each_frame_hides_its_own_part() -> None:
     left, right = rectangle(WIDTH, HEIGHT, 4, 4, 12, 12), rectangle(WIDTH, HEIGHT, 40, 4, 50, 12)
     assert (followed([left, right, left], 0, 0).frame == 1).all()
     assert (followed([left, left, right], 0, 0).frame == 2).all()
+
+
+def followed_on(around: int, most: int, frames: int = 60) -> list[Links]:
+    """The links of a hole that stands still before a ground that moves by (-2.3, 0.4), with steps `around` it."""
+    return follow_on(
+        np.flatnonzero(HOLE).astype(np.int32),
+        0,
+        range(1, frames),
+        (HEIGHT, WIDTH),
+        lambda k: np.flatnonzero(GUARDED),
+        lambda k: way(guard_band(HOLE, around), -2.3, 0.4),
+        most=most,
+    )
+
+
+def test_ways_go_on_to_more_frames_that_see_a_pixel() -> None:
+    first, *further = followed_on(around=20, most=3)
+    alone = followed([HOLE] * 60, -2.3, 0.4)
+    for mine, theirs in zip(vars(first).values(), vars(alone).values()):
+        np.testing.assert_array_equal(mine, theirs)
+    ys, xs = np.divmod(first.pixels, WIDTH)
+    for rank, links in enumerate(further, 1):
+        found = links.frame != UNSEEN
+        assert found.mean() > 0.7
+        np.testing.assert_array_equal(links.frame[found], first.frame[found] + rank)
+        np.testing.assert_allclose(links.x[found], xs[found] - 2.3 * links.frame[found], atol=1e-3)
+        np.testing.assert_allclose(links.y[found], ys[found] + 0.4 * links.frame[found], atol=1e-3)
+        assert is_inside(links.x[found], links.y[found], (HEIGHT, WIDTH)).all()
+
+
+def test_ways_end_where_there_are_no_steps() -> None:
+    """Beyond the guard alone there is the frame in which a pixel gets out, and no other."""
+    first, second = followed_on(around=GUARD, most=2)
+    assert (first.frame != UNSEEN).all() and (second.frame == UNSEEN).all()
+
+
+def test_a_frame_that_hides_a_pixel_again_is_passed_over() -> None:
+    holes = [HOLE, NOTHING, HOLE, HOLE, NOTHING]
+    links = follow_on(
+        np.flatnonzero(HOLE).astype(np.int32), 0, range(1, 5), (HEIGHT, WIDTH),
+        lambda k: np.flatnonzero(holes[k]), lambda k: way(GUARDED, 0, 0, off=0.25), most=3,
+    )  # fmt: skip
+    assert (links[0].frame == 1).all() and (links[1].frame == 4).all() and (links[2].frame == UNSEEN).all()
+    np.testing.assert_allclose(links[1].drift, 1.0, atol=1e-3)
 
 
 def test_a_turning_zooming_flow_is_followed() -> None:

@@ -1,4 +1,4 @@
-"""From a hole's pixel along the completed flow to the first frame that sees it (paper, section 3.3).
+"""From a hole's pixel along the completed flow to the first frames that see it (paper, section 3.3, which takes one).
 
 Coordinates are carried, not colours: the source frame is sampled once, at the sub-pixel position where
 the trajectory arrives, however many frames it has crossed. Every pixel walks its own way. To go on from
@@ -16,13 +16,15 @@ import numpy as np
 UNSEEN = -1
 #: Pixels around a hole that are not used as a source: halos and blur of what is removed.
 GUARD = 2
+#: Pixels around a hole in which ways are followed on, to more frames that see a pixel.
+BEYOND = 32
 
 
 @dataclass(frozen=True)
 class Hops:
-    """One step of every hole pixel of a frame into a neighbouring frame. Arrays of length N.
+    """One step of every hole pixel of a frame, and of those around it, into a neighbouring frame. Arrays of length N.
 
-    pixels  int32, flat indices y * W + x of the guarded hole, ascending
+    pixels  int32, flat indices y * W + x of the hole and its surroundings, ascending
     u, v    float32, the completed flow there, pixels
     drift   float32, how far forward and backward flow disagree there, pixels
     """
@@ -31,6 +33,11 @@ class Hops:
     u: np.ndarray
     v: np.ndarray
     drift: np.ndarray
+
+    def of(self, pixels: np.ndarray) -> Hops:
+        """Those of some of its pixels: flat indices, ascending."""
+        at = np.searchsorted(self.pixels, pixels)
+        return Hops(pixels, self.u[at], self.v[at], self.drift[at])
 
 
 @dataclass(frozen=True)
@@ -50,15 +57,15 @@ class Links:
     drift: np.ndarray
 
 
-def hops(guarded: np.ndarray, flow: np.ndarray, reverse: np.ndarray) -> Hops:
+def hops(where: np.ndarray, flow: np.ndarray, reverse: np.ndarray) -> Hops:
     """The steps that a frame's hole takes.
 
-    guarded  (H, W) bool, the hole and the pixels around it that are not trusted as a source
+    where    (H, W) bool, the hole and the pixels around it that steps are needed of
     flow     (2, H, W) completed flow into the neighbouring frame
     reverse  (2, H, W) completed flow back from it
     """
-    h, w = guarded.shape
-    pixels = np.flatnonzero(guarded).astype(np.int32)
+    h, w = where.shape
+    pixels = np.flatnonzero(where).astype(np.int32)
     ys, xs = np.divmod(pixels, w)
     u, v = flow.reshape(2, -1)[:, pixels].astype(np.float32)
     x, y = np.clip(xs + u, 0, w - 1), np.clip(ys + v, 0, h - 1)
@@ -87,17 +94,32 @@ def follow(
     guarded: Callable[[int], np.ndarray],
     hops_of: Callable[[int], Hops],
 ) -> Links:
-    """Links of the hole's `pixels` (flat indices) in `frame` into the first of `frames` that shows each.
+    """Links of the hole's `pixels` (flat indices) in `frame` into the first of `frames` that shows each; see `follow_on`."""
+    return follow_on(pixels, frame, frames, shape, guarded, hops_of, most=1)[0]
+
+
+def follow_on(
+    pixels: np.ndarray,
+    frame: int,
+    frames: Iterable[int],
+    shape: tuple[int, int],
+    guarded: Callable[[int], np.ndarray],
+    hops_of: Callable[[int], Hops],
+    *,
+    most: int,
+) -> list[Links]:
+    """Links of the hole's `pixels` (flat indices) in `frame` into the first `most` of `frames` that show each, the first ones first.
 
     frames   the frames after it in one direction of time, as far as may be looked
     guarded  what is no source in a frame, the hole among it: flat indices, ascending
-    hops_of  a frame's steps to the next one in that direction; its pixels are those of `guarded`
+    hops_of  a frame's steps to the next one in that direction, from all pixels of `guarded` at least: where there are none, the
+             way ends
     """
     h, w = shape
-    found = np.full(pixels.size, UNSEEN, np.int32)
-    found_x, found_y, found_drift = (np.zeros(pixels.size, np.float32) for _ in range(3))
-    place = np.full(h * w, -1, np.int32)
-    walkers, slot = np.arange(pixels.size), np.searchsorted(guarded(frame), pixels)
+    found = np.full((most, pixels.size), UNSEEN, np.int32)
+    found_x, found_y, found_drift = (np.zeros((most, pixels.size), np.float32) for _ in range(3))
+    slots, hidden = np.full(h * w, -1, np.int32), np.zeros(h * w, bool)
+    walkers, near, seen = np.arange(pixels.size), pixels, np.zeros(pixels.size, np.int32)
     y, x = (c.astype(np.float32) for c in np.divmod(pixels, w))
     drift = np.zeros(pixels.size, np.float32)
     at = frame
@@ -105,20 +127,25 @@ def follow(
         if not walkers.size:
             break
         way = hops_of(at)
+        slots[way.pixels] = np.arange(way.pixels.size, dtype=np.int32)
+        slot = slots[near]
+        slots[way.pixels] = -1
+        on = slot >= 0
+        if not on.all():
+            walkers, seen, slot, x, y, drift = (part[on] for part in (walkers, seen, slot, x, y, drift))
         x, y, drift = x + way.u[slot], y + way.v[slot], drift + way.drift[slot]
-        hidden = guarded(beside)
-        place[hidden] = np.arange(hidden.size, dtype=np.int32)
-        inside = is_inside(x, y, shape)
-        near = nearest(x, y, shape)
-        slot = place[near]
-        place[hidden] = -1
-        here = inside & (slot < 0)
-        arrived = walkers[here]
-        found[arrived], found_x[arrived], found_y[arrived], found_drift[arrived] = beside, x[here], y[here], drift[here]
-        on = inside & (slot >= 0)
-        walkers, slot, x, y, drift = walkers[on], slot[on], x[on], y[on], drift[on]
+        inside, near = is_inside(x, y, shape), nearest(x, y, shape)
+        concealed = guarded(beside)
+        hidden[concealed] = True
+        here = inside & ~hidden[near]
+        hidden[concealed] = False
+        place = seen[here], walkers[here]
+        found[place], found_x[place], found_y[place], found_drift[place] = beside, x[here], y[here], drift[here]
+        seen += here
+        on = inside & (seen < most)
+        walkers, seen, near, x, y, drift = (part[on] for part in (walkers, seen, near, x, y, drift))
         at = beside
-    return Links(pixels, found, found_x, found_y, found_drift)
+    return [Links(pixels, *parts) for parts in zip(found, found_x, found_y, found_drift)]
 
 
 def is_inside(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

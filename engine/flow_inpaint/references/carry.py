@@ -21,13 +21,13 @@ class Store(Protocol):
     """What is needed of a `ShotStore`."""
 
     shape: tuple[int, int]
-    later: Records
-    earlier: Records
     unseen: Records
     references_later: Records
     references_earlier: Records
 
     def hole(self, frame: int) -> np.ndarray: ...
+
+    def hidden_hops(self, frame: int, sign: int) -> Hops: ...
 
 
 def link_references(
@@ -43,15 +43,15 @@ def link_references(
     if not those:
         return
     carrier = _Carrier(store)
-    for frames, hops, records in (
-        (range(last, first - 1, -1), store.later, store.references_later),
-        (range(first, last + 1), store.earlier, store.references_earlier),
+    for frames, sign, records in (
+        (range(last, first - 1, -1), 1, store.references_later),
+        (range(first, last + 1), -1, store.references_earlier),
     ):
         beside = _nothing()
         for frame in frames:
             pulse()
             if beside.pixels.size:
-                beside = carrier.step(Hops(*hops.read(frame)), beside)
+                beside = carrier.step(store.hidden_hops(frame, sign), beside)
             if frame in those:
                 own = _itself(frame, store.hole(frame), valid(frame))
                 beside = _united(own, beside)
