@@ -16,6 +16,7 @@ from .grain import Grain, grain_of
 from .motion import Step
 from .poisson import bounding_box
 from .propagation.trace import GUARD, UNSEEN, Hops, Links, guard_band
+from .sharpness import sharpness
 from .work import Pictures, Records, bytes_of
 from .work_shelf import Shelf
 
@@ -59,6 +60,7 @@ class ShotStore:
     light: dict[int, np.ndarray] = field(init=False, default_factory=dict)
     forward: Pictures = field(init=False)
     backward: Pictures = field(init=False)
+    _sharp: dict[int, float] = field(init=False, default_factory=dict)
     #: How many keys this run has asked for.
     _asked: int = field(init=False, default=0)
 
@@ -208,6 +210,14 @@ class ShotStore:
         if np.abs(gains).max() < _SAME_LIGHT:
             return None
         return np.exp(gains).astype(np.float32)[np.searchsorted(frames, source)]
+
+    def sharp(self, frames: np.ndarray) -> np.ndarray:
+        """How sharp frames (N,) are, (N,), see `sharpness`."""
+        found, at = np.unique(frames, return_inverse=True)
+        for frame in found.tolist():
+            if frame not in self._sharp:
+                self._sharp[frame] = sharpness(self.picture(frame), self.hole(frame))
+        return np.array([self._sharp[frame] for frame in found.tolist()])[at]
 
     def picture(self, frame: int) -> np.ndarray:
         """(H, W, 3)."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from .propagation.blend import Candidate, weight_of
 from .propagation.trace import UNSEEN, Links
+from .sharpness import likeness
 
 if TYPE_CHECKING:
     from .shot import Invented, Look
@@ -46,13 +47,14 @@ def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Ta
 
 def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | None) -> list[Taken]:
     stack = store.pictures.stack()
+    own = store.sharp(np.array([frame]))[0]
     found = []
     for links in chain(*store.links(frame)):
         good = links.frame != UNSEEN
         if decided is not None:
             good &= ~decided[links.pixels]
         source, drift = links.frame[good], links.drift[good]
-        weight = weight_of(np.abs(source - frame), drift, look.consistency)
+        weight = weight_of(np.abs(source - frame), drift, look.consistency) * likeness(own, store.sharp(source))
         candidate = Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight, store.gain(source, frame))
         found.append(Taken(Kind.FOOTAGE, stack, candidate, source, drift))
     return found
