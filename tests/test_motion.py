@@ -108,8 +108,9 @@ def test_a_crop_gives_the_same_hops_as_the_whole_picture(monkeypatch: pytest.Mon
 
     cropped = measure(*pair(), MotionSettings(Told(estimator), complete, 3, 1.0))
     assert set(sizes) == {(32 + 80, 34 + 80)}
-    for found, wanted in zip(cropped, whole, strict=True):
-        np.testing.assert_array_equal(found.pixels, wanted.pixels)
+    for found, wanted, hole in zip(cropped, whole, (HOLE_A, HOLE_B), strict=True):
+        near = np.flatnonzero(guard_band(hole, 20)).astype(np.int32)
+        found, wanted = found.of(near), wanted.of(near)
         np.testing.assert_allclose(found.u, wanted.u, atol=0.15)
         np.testing.assert_allclose(found.v, wanted.v, atol=0.15)
 

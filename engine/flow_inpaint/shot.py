@@ -18,7 +18,6 @@ from .media.info import full_scale
 from .motion import hops_of
 from .passes.pictures import Origins, origins
 from .poisson import bounding_box
-from .propagation.agreement import agreeing
 from .propagation.blend import Canvas
 from .propagation.trace import UNSEEN, Hops, follow_on, is_inside, nearest
 from .shot_store import ShotStore
@@ -214,10 +213,8 @@ class _Carrier:
 
 def _canvas(store: ShotStore, frame: int, found: Iterable[Taken]) -> Canvas:
     canvas = Canvas(store.picture(frame), store.hole(frame))
-    found = list(found)
-    stacks = [taken.stack for taken in found]
-    for stack, candidate in zip(stacks, agreeing(stacks, [taken.candidate for taken in found], canvas.hole.size, full_scale(store.dtype))):
-        canvas.add(stack, candidate)
+    for taken in found:
+        canvas.add(taken.stack, taken.candidate)
     return canvas
 
 

@@ -150,6 +150,7 @@ def test_every_depth_gives_the_same_picture(dtype: type[np.generic], white: floa
 def test_the_weight_falls_with_distance_and_drift() -> None:
     near, far, doubtful, hopeless = weight_of(np.array([1, 10, 1, 10]), np.array([0.1, 0.1, 8.0, 80.0]), 2.0)
     assert near > far > hopeless > 0 and near > doubtful > hopeless
-    np.testing.assert_allclose(weight_of(np.array([4]), np.array([0.0]), 2.0), 0.25)
-    np.testing.assert_allclose(weight_of(np.array([1]), np.array([2.0]), 2.0), 0.5)
+    level = weight_of(np.array([1, 4]), np.zeros(2), 2.0)
+    np.testing.assert_allclose(level[1] / level[0], 0.4)
+    np.testing.assert_allclose(weight_of(np.array([1]), np.array([2.0]), 2.0), level[0] / 2)
     assert weight_of(np.array([1]), np.array([4.0]), 8.0) > weight_of(np.array([1]), np.array([4.0]), 1.0)

@@ -11,6 +11,8 @@ from ..poisson import bounding_box, interpolate, solve
 _TAPS = [(dy, dx) for dy in range(-1, 3) for dx in range(-1, 3) if not (dy in (-1, 2) and dx in (-1, 2))]
 #: From this share of full scale on, two pixels at the rim are more likely two things than two exposures of one.
 _EDGE = 0.25
+#: Frames that are added to all distances in time, because what is wrong with a pixel does not begin at nothing.
+_ALIKE = 1
 _COLOUR, _RIGHT, _LEFT, _DOWN, _UP = (slice(3 * i, 3 * i + 3) for i in range(5))
 
 
@@ -34,11 +36,12 @@ class Candidate:
 
 
 def weight_of(distance: np.ndarray, drift: np.ndarray, consistency: float) -> np.ndarray:
-    """Inverse temporal distance (the paper's blend), taken down for what drifts by more than `consistency` pixels.
+    """Inverse temporal distance (the paper's blend, but that the nearest frames are more alike), taken down for what drifts by
+    more than `consistency` pixels.
 
     Nothing is rejected: a doubtful candidate loses to a good one and still serves where it is the only one.
     """
-    return (1 / (distance * (1 + (drift / consistency) ** 2))).astype(np.float32)
+    return (1 / ((distance + _ALIKE) * (1 + (drift / consistency) ** 2))).astype(np.float32)
 
 
 class Canvas:

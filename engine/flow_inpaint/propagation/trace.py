@@ -17,7 +17,7 @@ UNSEEN = -1
 #: Pixels around a hole that are not used as a source: halos and blur of what is removed.
 GUARD = 2
 #: Pixels around a hole in which ways are followed on, to more frames that see a pixel.
-BEYOND = 32
+BEYOND = 64
 
 
 @dataclass(frozen=True)
