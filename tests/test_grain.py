@@ -9,7 +9,7 @@ import pytest
 from scenery import rectangle, view
 from test_pipeline import Shot, disc
 
-from flow_inpaint.grain import Grain, grain_like, grain_of, grain_sample
+from flow_inpaint.grain import Grain, grain_like, grain_of, grain_sample, without_grain
 from flow_inpaint.propagation.blend import Candidate, Canvas
 
 WIDTH, HEIGHT, COUNT = 192, 128, 12
@@ -133,6 +133,30 @@ def test_a_hole_gets_the_grain_of_its_shot(tmp_path: Path) -> None:
     assert noise_of(found[1.0], clean_frames, shot.holes) == pytest.approx(sigma, rel=0.12)
     for picture, source, hole in zip(found[1.0], shot.frames, shot.holes):
         np.testing.assert_array_equal(picture[~hole], source[~hole])
+
+
+def test_what_is_invented_has_grain_that_changes(tmp_path: Path) -> None:
+    """A mark that no frame shows anything behind: as grainy as its surroundings in each frame, and anew in each."""
+    pictures = [grainy(5.0, seed) for seed in range(COUNT)]
+    hole = rectangle(WIDTH, HEIGHT, 100, 40, 150, 80)
+    shot = Shot(tmp_path, pictures, [hole] * COUNT)
+    made = np.stack(shot.run()[0])[:, hole].astype(float)
+    around = np.stack(pictures)[:, ~hole].astype(float)
+    assert np.diff(made, axis=0).std() == pytest.approx(np.diff(around, axis=0).std(), rel=0.12)
+    clean = np.stack(shot.run(grain=0.0)[0])[:, hole].astype(float)
+    assert np.diff(clean, axis=0).std() < 0.5 * np.diff(around, axis=0).std()
+    assert noise_of(list(shot.run()[0]), [smooth()] * COUNT, shot.holes) == pytest.approx(5.0, rel=0.2)
+
+
+def test_smoothing_takes_grain_away_and_leaves_edges() -> None:
+    grain = Grain(np.full(3, 5 / 255), 0.0, 0.0)
+    step = np.where(np.arange(80)[None, :, None] < 40, 60.0, 180.0) * np.ones((60, 1, 3))
+    noisy = (step + np.random.default_rng(0).normal(0, 5, step.shape)).astype(np.float32)
+    where = rectangle(80, 60, 10, 0, 80, 60)
+    found = without_grain(noisy, where, grain, 255.0)
+    np.testing.assert_array_equal(found[~where], noisy[~where])
+    assert (found - step)[5:-5, 15:35].std() < 2.5
+    assert np.abs(found - step)[5:-5, 38:42].mean() < 6
 
 
 def test_a_clean_shot_stays_as_it_is(tmp_path: Path) -> None:

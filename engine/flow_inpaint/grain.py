@@ -1,7 +1,8 @@
 """Grain: how much of it the footage has, and what a filled hole lacks of it.
 
-A pixel that is the mean of two frames, sampled between pixels, has less grain than the footage, and a clean patch in a grainy
+A pixel that is the mean of some frames, sampled between pixels, has less grain than the footage, and a clean patch in a grainy
 shot is seen at once. How much is lost follows from the weights of the mean, so just that much is added, new in every frame.
+What was invented in one frame and carried into others would take the grain of that frame along, frozen: it is made without.
 """
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ _VISIBLE = 1.5 / 255
 _LARGEST = 0.08
 #: The same where neighbours are more alike than this: softer grain cannot be told from fine texture and a codec's traces.
 _LARGEST_LIKENESS = 0.4
+#: The side of the windows that tell grain from what is there, pixels.
+_SMOOTHED = 5
 
 
 @dataclass(frozen=True)
@@ -122,3 +125,13 @@ def grain_like(grain: Grain, frame: int, shape: tuple[int, int]) -> np.ndarray:
     white = (white[:, :, 1:-1] + k * (white[:, :, :-2] + white[:, :, 2:])) / np.sqrt(1 + 2 * k * k)
     mixed = np.sqrt(grain.common) * white[3] + np.sqrt(1 - grain.common) * white[:3]
     return (mixed.transpose(1, 2, 0) * grain.sigma).astype(np.float32)
+
+
+def without_grain(picture: np.ndarray, where: np.ndarray, grain: Grain, white: float) -> np.ndarray:
+    """A picture (H, W, 3) float32 smoothed `where` (H, W) bool, as far as its grain alone would make it uneven (Wiener's filter
+    on small windows); `white` is the value of full scale."""
+    window = (_SMOOTHED, _SMOOTHED)
+    mean = cv2.blur(picture, window)
+    variance = np.maximum(cv2.blur(picture * picture, window) - mean * mean, 0)
+    share = np.maximum(variance - (grain.sigma * white).astype(np.float32) ** 2, 0) / np.maximum(variance, 1e-12)
+    return np.where(where[..., None], mean + share * (picture - mean), picture)

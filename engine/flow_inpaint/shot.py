@@ -13,7 +13,7 @@ import numpy as np
 
 from .completion import Completion
 from .fill import Fill
-from .grain import Grain, grain_like
+from .grain import Grain, grain_like, without_grain
 from .media.info import full_scale
 from .motion import hops_of
 from .passes.pictures import Origins, origins
@@ -21,7 +21,8 @@ from .poisson import bounding_box
 from .propagation.blend import Canvas
 from .propagation.trace import UNSEEN, Hops, follow_on, is_inside, nearest
 from .shot_store import ShotStore
-from .sources import Taken, sources
+from .sources import Kind, Taken, sources
+from .stillness import stands_still
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
 _CHUNK = 80
@@ -29,6 +30,9 @@ _CHUNK_PIXELS = 12_000_000
 #: Key frames a chunk may have, and the share of its unseen pixels that is not worth another one.
 _KEYS = 4
 _NEGLIGIBLE = 0.01
+
+#: Motion before a camera that stands still which is no more than grain makes of none, pixels a frame.
+_HARDLY = 2.0
 
 Pulse = Callable[[], None]
 Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
@@ -114,7 +118,8 @@ def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, 
 
 def invent(store: ShotStore, first: int, last: int, look: Look, pulse: Pulse) -> None:
     """Fills what no frame shows: in few key frames, from where it is carried along the flow to all others."""
-    carrier = _Carrier(store)
+    still = any(store.unseen.read(k)[0].size for k in range(first, last + 1)) and _stands_still(store, first, last)
+    carrier = _Carrier(store, still)
     before: Invented | None = None
     frame = first
     while frame <= last:
@@ -130,6 +135,12 @@ def invent(store: ShotStore, first: int, last: int, look: Look, pulse: Pulse) ->
                 store.invented.write(k, made.pixels, made.key, made.x, made.y)
         before = chunk[end]
         frame = end + 1
+
+
+def _stands_still(store: ShotStore, first: int, last: int) -> bool:
+    """Whether the camera stands still in the frames first..last; those far apart are looked at first, because they tell soonest."""
+    frames = sorted(range(first + 1, last + 1), key=lambda k: (k - first) % _CHUNK, reverse=True)
+    return stands_still(((store.picture(k), store.hole(k)) for k in (first, *frames)), full_scale(store.dtype))
 
 
 def _chunk_end(store: ShotStore, frame: int, last: int) -> int:
@@ -173,14 +184,18 @@ def _invented_picture(store: ShotStore, chunk: dict[int, Invented], key: int, lo
     picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
     others = [k for k in (min(chunk), max(chunk)) if abs(k - key) > 5]
     shown = [(store.picture(k).astype(np.float32) * scale, store.hole(k)) for k in others]
-    return look.fill(picture, unknown, shown, pulse, store.hole(key)) / scale
+    picture = look.fill(picture, unknown, shown, pulse, store.hole(key))
+    if look.grain and key in store.grain:
+        picture = without_grain(picture, unknown, store.grain[key], 255.0)
+    return picture / scale
 
 
 class _Carrier:
     """Carries what was invented in one frame into its neighbours, coordinates again and not colours."""
 
-    def __init__(self, store: ShotStore):
-        self.store = store
+    def __init__(self, store: ShotStore, still: bool):
+        """still: the camera stands still, and what hardly moves does not move."""
+        self.store, self.still = store, still
         self._slot = np.full(store.shape[0] * store.shape[1], -1, np.int32)
 
     def carry(self, chunk: dict[int, Invented], frames: range, beside: int, pulse: Pulse) -> None:
@@ -197,7 +212,11 @@ class _Carrier:
         pixels = made.pixels[want]
         at = np.searchsorted(way.pixels, pixels)
         ys, xs = np.divmod(pixels, w)
-        x, y = xs + way.u[at], ys + way.v[at]
+        u, v = way.u[at], way.v[at]
+        if self.still:
+            moves = np.hypot(u, v) > _HARDLY
+            u, v = u * moves, v * moves
+        x, y = xs + u, ys + v
         near = nearest(x, y, self.store.shape)
         near_y, near_x = np.divmod(near, w)
         self._slot[neighbour.pixels] = np.arange(neighbour.pixels.size)
@@ -214,7 +233,7 @@ class _Carrier:
 def _canvas(store: ShotStore, frame: int, found: Iterable[Taken]) -> Canvas:
     canvas = Canvas(store.picture(frame), store.hole(frame))
     for taken in found:
-        canvas.add(taken.stack, taken.candidate)
+        canvas.add(taken.stack, taken.candidate, grainy=taken.kind is not Kind.INVENTED)
     return canvas
 
 

@@ -59,8 +59,8 @@ class Canvas:
         self._weight = np.zeros(pixels.size, np.float32)
         self._square = np.zeros(pixels.size, np.float32)
 
-    def add(self, stack: np.ndarray, candidate: Candidate) -> None:
-        """Samples `stack` (T, H, W, 3) at the candidate's positions."""
+    def add(self, stack: np.ndarray, candidate: Candidate, *, grainy: bool = True) -> None:
+        """Samples `stack` (T, H, W, 3) at the candidate's positions. grainy: whether there is grain in it."""
         if candidate.pixels.size == 0:
             return
         place = self._place[candidate.pixels]
@@ -69,7 +69,8 @@ class Canvas:
             samples *= np.tile(candidate.gain.astype(np.float32), 5)
         self._sum[place] += samples * candidate.weight[:, None]
         self._weight[place] += candidate.weight
-        self._square[place] += candidate.weight**2 * _kept_by_sampling(candidate)
+        if grainy:
+            self._square[place] += candidate.weight**2 * _kept_by_sampling(candidate)
 
     def missing(self) -> np.ndarray:
         """(H, W) bool: hole pixels without any candidate."""
