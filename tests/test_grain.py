@@ -43,6 +43,26 @@ def test_the_grain_of_a_shot(sigma: float, common: float, dtype: type) -> None:
     assert found.common == pytest.approx(common, abs=0.12) and found.likeness < 0.06
 
 
+@pytest.mark.parametrize(("sigma", "common"), [(2.5, 0.0), (6.0, 0.7)])
+def test_grain_on_texture_before_a_camera_that_stands_still(sigma: float, common: float) -> None:
+    chance = np.random.default_rng(3)
+    texture = view(WIDTH, HEIGHT).astype(float) * 0.6 + 40 + chance.normal(0, 6, (HEIGHT, WIDTH, 1))
+
+    def frame() -> np.ndarray:
+        own, shared = chance.normal(0, sigma, (HEIGHT, WIDTH, 3)), chance.normal(0, sigma, (HEIGHT, WIDTH, 1))
+        return np.rint(texture + np.sqrt(1 - common) * own + np.sqrt(common) * shared).clip(0, 255).astype(np.uint8)
+
+    found = grain_of([grain_sample(frame(), NOTHING, frame()) for _ in range(3)])
+    np.testing.assert_allclose(found.sigma * 255, sigma, rtol=0.15)
+    assert found.common == pytest.approx(common, abs=0.12) and found.likeness < 0.06
+
+
+def test_texture_that_hardly_moves_is_not_grain() -> None:
+    """A fifth of a pixel a frame, where the difference of two frames is no grain either."""
+    texture = [np.rint(view(WIDTH, HEIGHT, 0.2 * k) * 0.6 + 40).astype(np.uint8) for k in range(4)]
+    assert grain_of([grain_sample(texture[k + 1], NOTHING, texture[k]) for k in range(3)]) is None
+
+
 @pytest.mark.parametrize("sigma", [0.0, 0.8])
 def test_clean_footage_has_none(sigma: float) -> None:
     assert measured(sigma) is None

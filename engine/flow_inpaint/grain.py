@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from .media.info import full_scale
+from .stillness import Standing
 
 _BLOCK = 16
 _MOST_BLOCKS = 600
@@ -31,6 +32,8 @@ _LARGEST = 0.08
 _LARGEST_LIKENESS = 0.4
 #: The side of the windows that tell grain from what is there, pixels.
 _SMOOTHED = 5
+#: How far a camera that stands still may have moved between two frames, pixels.
+_STILL = 0.05
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def grain_sample(picture: np.ndarray, hole: np.ndarray, beside: np.ndarray) -> n
                      grows with its light
     hole             (H, W) bool, of the frame
 
-    Only what is not found again in the neighbour is grain: texture moves along.
+    Only what is not found again in the neighbour is grain: texture moves along, or stands still.
     """
     if not np.issubdtype(picture.dtype, np.integer):
         return None
@@ -66,10 +69,15 @@ def grain_sample(picture: np.ndarray, hole: np.ndarray, beside: np.ndarray) -> n
     seen, blocks = seen[graded], blocks[graded]
     if len(blocks) < _LEAST_BLOCKS:
         return None
-    rest = _without_slope(blocks)
-    order = np.argsort(rest.var((1, 2)).mean(1))[: max(int(len(rest) * _FLAT), _LEAST_BLOCKS // 2)]
-    news = _news(blocks[order], [((k // w) * _BLOCK, (k % w) * _BLOCK) for k in seen[order].tolist()], beside, white)
-    rest = rest[order] * np.sqrt(np.minimum(news / np.maximum(rest[order].var((1, 2, 3)), 1e-12), 1))[:, None, None, None]
+    flattest = np.argsort(_without_slope(blocks).var((1, 2)).mean(1))[: max(int(len(blocks) * _FLAT), _LEAST_BLOCKS // 2)]
+    blocks, corners = blocks[flattest], [((k // w) * _BLOCK, (k % w) * _BLOCK) for k in seen[flattest].tolist()]
+    if Standing(beside, hole, float(white)).is_where(picture, hole, _STILL):
+        # Everything else is the same in both, so texture does not matter, and what grain looks like is seen as it is.
+        rest = _without_slope(np.stack([_difference(block, place, beside, white) for block, place in zip(blocks, corners)]))
+        rest /= np.sqrt(2)
+    else:
+        news, rest = _news(blocks, corners, beside, white), _without_slope(blocks)
+        rest = rest * np.sqrt(np.minimum(news / np.maximum(rest.var((1, 2, 3)), 1e-12), 1))[:, None, None, None]
     red, green, blue = (rest[..., c] for c in range(3))
     between = (red * green + green * blue + blue * red).mean((1, 2)) / 3
     near = ((rest[:, :, 1:] * rest[:, :, :-1]).mean((1, 2, 3)) + (rest[:, 1:] * rest[:, :-1]).mean((1, 2, 3))) / 2
@@ -89,6 +97,12 @@ def _news(blocks: np.ndarray, corners: list[tuple[int, int]], beside: np.ndarray
         difference = window[y : y + _BLOCK, x : x + _BLOCK] - block
         found[number] = (difference - difference.mean((0, 1))).var() / 2
     return found
+
+
+def _difference(block: np.ndarray, corner: tuple[int, int], beside: np.ndarray, white: np.float32) -> np.ndarray:
+    """A block less what a neighbouring frame shows at its place, (B, B, 3)."""
+    top, left = corner
+    return block - beside[top : top + _BLOCK, left : left + _BLOCK].astype(np.float32) / white
 
 
 def _without_slope(blocks: np.ndarray) -> np.ndarray:

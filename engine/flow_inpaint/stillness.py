@@ -26,8 +26,8 @@ class Standing:
         self._grey = self._smooth(picture)
         self._slopes = np.stack([cv2.Sobel(self._grey, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1))])
 
-    def is_where(self, picture: np.ndarray, hole: np.ndarray) -> bool:
-        """Whether another picture of the same size shows the same from the same place, apart from what moves in it.
+    def is_where(self, picture: np.ndarray, hole: np.ndarray, within: float = _STILL) -> bool:
+        """Whether another picture of the same size shows the same from the same place, `within` pixels, apart from what moves in it.
 
         One step of Gauss and Newton for each half of the picture, so that zoom and roll are seen too.
         """
@@ -36,7 +36,7 @@ class Standing:
         seen = ~cv2.dilate((self._hole | hole).astype(np.uint8), np.ones((size + 1, size + 1), np.uint8)).view(bool)
         h, w = seen.shape
         halves = ((slice(None), slice(0, w // 2)), (slice(None), slice(w // 2, w)), (slice(0, h // 2), slice(None)), (slice(h // 2, h), slice(None)))
-        return all(self._moved(difference, seen, half) <= _STILL for half in halves)
+        return all(self._moved(difference, seen, half) <= within for half in halves)
 
     def _moved(self, difference: np.ndarray, seen: np.ndarray, half: tuple[slice, slice]) -> float:
         there = seen[half]
