@@ -70,7 +70,7 @@ class Soak:
         places = {"TMPDIR": f"{self._folder}/tmp", "FLOW_INPAINT_CACHE": f"{self._folder}/cache", "OMP_NUM_THREADS": "1"}
         self._environment = os.environ | places | {MARK: self._mark}
         self._jobs = make_jobs(self._folder)
-        self._wanted: dict[str, str] = {}
+        self._wanted: dict[str, dict[str, str]] = {}
         #: Seconds that an undisturbed run of each job takes.
         self._takes: dict[str, float] = {}
         self._counts: Counter[str] = Counter()
@@ -83,7 +83,7 @@ class Soak:
             began = time.monotonic()
             self._expect(self._started(name), {0})
             self._takes[name] = time.monotonic() - began
-            self._wanted[name] = digest(self._folder, job)
+            self._wanted[name] = made(self._folder, job)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             name = self._chance.choice(list(self._jobs))
@@ -92,7 +92,8 @@ class Soak:
                 fate = self._chance.choice(list(self._fates))
                 self._fates[fate](self, name)
                 self._counts[fate] += 1
-                if digest(self._folder, self._jobs[name]) not in ("", self._wanted[name]):
+                # Images come to their places one by one, so that a kill may leave some of them.
+                if not made(self._folder, self._jobs[name]).items() <= self._wanted[name].items():
                     raise Wrong(f"after {fate}, {name} has an output that is not whole")
             self._chance.choice((self._ends, self._ends_in_server))(name)
             self._counts["ends"] += 1
@@ -168,7 +169,7 @@ class Soak:
     # --- what has to be true ---
 
     def _compare(self, name: str) -> None:
-        if digest(self._folder, self._jobs[name]) != self._wanted[name]:
+        if made(self._folder, self._jobs[name]) != self._wanted[name]:
             raise Wrong(f"{name} has come out otherwise than when it was not disturbed")
 
     def _check_rest(self) -> None:
@@ -179,6 +180,7 @@ class Soak:
                 raise Wrong(f"{place} is not empty: {left}")
         expected = {Path(job["output"]["path"]).parts[1] for job in self._jobs.values()} | {"passes"}
         left = set(os.listdir(self._folder / "out")) - expected
+        left |= {path.name for path in (self._folder / "out").glob("*/.*")}
         if left:
             raise Wrong(f"beside the outputs there are {left}")
         mine = {self._server.process.pid, os.getpid()}
@@ -300,14 +302,11 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def digest(folder: Path, job: dict[str, Any]) -> str:
-    """Of the output as it lies there; empty: it does not."""
-    path, found = folder / job["output"]["path"], hashlib.sha256()
-    if not path.exists():
-        return ""
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        found.update(file.name.encode() + file.read_bytes())
-    return found.hexdigest()
+def made(folder: Path, job: dict[str, Any]) -> dict[str, str]:
+    """The files of the output as they lie there, and the digest of each. What a killed process was writing is not among them."""
+    path = folder / job["output"]["path"]
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if not file.name.startswith(".")}
 
 
 def make_jobs(folder: Path) -> dict[str, dict[str, Any]]:
