@@ -97,6 +97,8 @@ def _costs(
         itemsize=np.dtype(source.info.dtype).itemsize,
         reach=int(job.params["reach"]),
         whole=methods.completion.name != "smooth",
+        fill=methods.fill.name,
+        flow_size=str(job.params["flow_size"]),
     )
     # A network's pairs are not timed: it would have to be loaded.
     flow = methods if not methods.flow.method.roles else Methods.of({**job.params, "flow": "dis"}, methods.machine)

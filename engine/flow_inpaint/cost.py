@@ -26,16 +26,20 @@ _PAIRS, _ENOUGH = 3, 2.0
 _GUARDED, _GUARD, _LINKED = 36, 1.06, 40
 #: Of each that nothing shows: that it is so, and where it comes from; of each pixel of a key; of a whole flow, and its completion.
 _UNSEEN, _KEY, _FLOWS = 20, 12, 32
-_CHUNK, _KEYS = 80, 2
+#: A chunk of frames shares its keys: one, and one more for each so many frames of it.
+_CHUNK, _FRAMES_A_KEY = 80, 32
 
-#: Nanoseconds of processor time: tracing, composing and inventing for a pixel of the hole; reading, comparing and writing one.
-_TRACED, _COMPOSED, _INVENTED, _CARRIED = 1450, 1300, 60_000, 110
-#: What a core is worth when others work beside it, and what they wait for.
+#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach) and composed; of what is seen
+#: nowhere, invented by each fill in a key; of the picture, read or written.
+_TRACED, _REACH, _COMPOSED, _CARRIED = 1.4, 40, 2.3, 0.03
+_INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
+#: What a core is worth when others work beside it.
 _SHARED = 0.87
 
-#: MiB of the program itself; bytes for each pixel of the region, of the hole and of the picture, for each worker.
-PROGRAM_MIB = 150
-_OF_REGION, _OF_HOLE, _OF_PICTURE = 120, 900, 40
+#: MiB of the program itself, its libraries among them; bytes for each pixel of the region, by the size motion is measured at, and
+#: of the hole, for each worker; and what is left of that when the pictures are mapped.
+PROGRAM_MIB = 125
+_OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 125}, 900, 0.45
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Known:
     itemsize  bytes of a sample
     reach     frames that are searched both ways
     whole     whole flows are kept
+    fill      the name of the method that invents
+    flow_size the parameter of that name
     """
 
     surveyed: Survey
@@ -60,6 +66,8 @@ class Known:
     itemsize: int
     reach: int
     whole: bool
+    fill: str = "exemplar"
+    flow_size: str = "full"
 
     @property
     def needed(self) -> int:
@@ -71,13 +79,14 @@ class Known:
         return (rows.stop - rows.start) * (columns.stop - columns.start)
 
     @property
-    def keys(self) -> int:
-        return -(-self.needed // _CHUNK) * _KEYS if self.unseen > 0.01 else 0
+    def keys(self) -> float:
+        """How many keys are likely."""
+        return -(-self.needed // _CHUNK) + self.needed / _FRAMES_A_KEY if self.unseen > 0.01 else 0
 
 
 def passing(frames: int, size: int) -> float:
     """Seconds for frames of so many pixels in which nothing is masked."""
-    return 1e-9 * frames * size * _CARRIED
+    return 2e-6 * frames * size * _CARRIED
 
 
 def disk_of(known: Known) -> float:
@@ -89,16 +98,20 @@ def disk_of(known: Known) -> float:
 
 def seconds_of(known: Known, pair: float) -> float:
     """By the clock, on this machine when it does nothing else. `pair`: processor seconds of a pair, see `seconds_of_a_pair`."""
-    side_by_side = (known.needed - 1) * pair + 1e-9 * known.hole * (known.needed * _TRACED * min(known.reach / 40, 1) + known.wanted * _COMPOSED)
-    alone = 1e-9 * (known.keys * known.unseen * known.hole * _INVENTED + (known.needed + known.wanted) * known.size * _CARRIED)
-    return side_by_side / (max(workers() - 1, 1) if workers() > 2 else workers() * _SHARED) + alone
+    searched = min(known.reach, known.needed / 1.25) / _REACH
+    traced = known.needed * known.hole * _TRACED * searched
+    written = known.wanted * (known.hole * _COMPOSED + known.size * _CARRIED)
+    together = (known.needed - 1) * pair + 1e-6 * (traced + written)
+    # What is invented goes from one key to the next.
+    alone = 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
+    return together / max(workers() * _SHARED, 1) + alone
 
 
 def memory_of(known: Known) -> float:
     """Bytes of the process when it is largest, with what it has mapped of the work folder."""
     mapped = min(known.needed, 2 * known.reach + 1) * known.region * 3 * known.itemsize
-    each = known.region * _OF_REGION + known.hole * _OF_HOLE + known.size * _OF_PICTURE
-    return PROGRAM_MIB * 2**20 + mapped + each * workers()
+    working = workers() * (known.region * _OF_REGION[known.flow_size] + known.hole * _OF_HOLE)
+    return PROGRAM_MIB * 2**20 + max(working, _LEFT * working + mapped)
 
 
 def seconds_of_a_pair(
