@@ -318,3 +318,52 @@ def test_out_of_disk_or_handles(tmp_path: Path, what: str, limits: tuple[int, ..
     pairs, found = pairs_of(clip, monkeypatch)
     for a, b in zip(found, undisturbed(clip, monkeypatch), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if sys.platform != "linux" or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can only be mounted on Linux and by root")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of the motion; when there is room again, it goes on."""
+    monkeypatch.setenv(cache.PLACE, str(small_disk / "cache"))
+    (small_disk / "ballast").write_bytes(bytes(800_000))
+    clip = shot(tmp_path / "shot", FRAMES)
+    with pytest.raises(Failed, match="^The work folder .* cannot be written: No space left on device. Free some space there"):
+        clip.run(**PARAMS)
+    assert not clip.out.exists() and [one.stage for one in cache.entries()] == ["flow"]
+    (small_disk / "ballast").unlink()
+    pairs, found = pairs_of(clip, monkeypatch)
+    assert 0 < pairs < FRAMES - 1
+    for a, b in zip(found, undisturbed(clip, monkeypatch), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_output_on_a_full_disk(tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing half-written; into another place it takes only the last stage."""
+    clip = shot(tmp_path / "shot", FRAMES)
+    full = {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": str(small_disk / "out"), "format": "png"}, "params": PARAMS}
+    (small_disk / "ballast").write_bytes(bytes(1_000_000))
+    with pytest.raises(Failed, match="could not be written because the disk is full: free some space or choose another output."):
+        pipeline.run(Job.from_document(full, clip.folder))
+    assert os.listdir(small_disk) == ["ballast"]
+    assert pairs_of(clip, monkeypatch)[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs a mount that cannot be written")
+def test_a_work_folder_that_became_read_only(tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.PLACE, str(small_disk / "cache"))
+    clip = shot(tmp_path / "shot", 5)
+    cut_off(clip, "write", 1)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(Failed, match="^The folder .*/cache that FLOW_INPAINT_CACHE names cannot be used .Read-only file system.: choose another.$"):
+        clip.run(**PARAMS)
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    assert pairs_of(clip, monkeypatch)[0] == 0
