@@ -45,7 +45,7 @@ elif [ -z "$$python" ]; then
 fi
 endef
 
-.PHONY: help setup blender test test-all demo demo-shot clean
+.PHONY: help setup blender test test-all soak demo demo-shot clean
 
 help:
 	@cat <<'TEXT'
@@ -53,6 +53,7 @@ help:
 	make demo        takes the car out of the demo shot in a real Blender; look at demo/ (ten minutes at most, with downloads)
 	make test        all tests, with Blender $(BLENDERS)
 	make test-all    the same with Blender $(ALL_BLENDERS), and with a real 5.2 in a window (needs root and debootstrap)
+	make soak        an hour of jobs that are killed, stopped and gone on with; make soak SECONDS=600 for ten minutes
 	make blender     only the Blenders for the tests, as Python modules in .blender; make blender-4.5.15 for one of them
 	make demo-shot   renders the clip of the demo again, with Blender $(DEMO_BLENDER) (about half an hour)
 	make clean       removes everything that these have made
@@ -135,6 +136,11 @@ test: $(VENV)/.with_tests blender
 test-all: $(VENV)/.with_tests $(call blender_stamps,$(ALL_BLENDERS))
 	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(ALL_BLENDERS))" $(VENV)/bin/python -m pytest $(ARGS)
 	tests/blender/real_blender.sh
+
+SECONDS_OF_SOAK = $(or $(SECONDS),3600)
+
+soak: setup
+	@$(VENV)/bin/python tests/soak/soak.py --seconds $(SECONDS_OF_SOAK)
 
 demo: setup $(call blender_stamp,$(DEMO_BLENDER))
 	@$(VENV)/bin/python tests/demo/make_demo.py .blender/bpy-$(DEMO_BLENDER)/bin/python demo

@@ -64,6 +64,7 @@ def run(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_message: Callable[[str, str], None] = lambda level, text: None,
     aborted: Callable[[], bool] = lambda: False,
+    keep_work: Callable[[], bool] = lambda: False,
 ) -> Result:
     path = job.output.path
     part = path.with_name(f".{path.name}.part")

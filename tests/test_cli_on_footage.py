@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flow_inpaint import cli
+from flow_inpaint import cache, cli
 
 WIDTH, HEIGHT, COUNT = 96, 64, 12
 SOON = 30.0
@@ -227,8 +227,9 @@ def test_evaluate(clips, out, capfd):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped_leaves_nothing(tmp_path, number):
+@pytest.mark.parametrize(("number", "kept"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
+def test_a_run_that_is_stopped_leaves_nothing_but_work_that_may_be_wanted(tmp_path, number, kept, work_is_kept_here):
+    cache.clear()
     long_job(tmp_path)
     words = [sys.executable, "-m", "flow_inpaint", "run", "long.mkv", "matte.mkv", "made/result.mkv", "--json"]
     process = subprocess.Popen(
@@ -242,6 +243,8 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path, number):
     assert time.monotonic() - began < 2.0 and process.returncode == 130
     assert json.loads(out.splitlines()[-1])["status"] == "Aborted" and err.count(b"\n") == 1
     assert sorted(os.listdir(tmp_path)) == ["long.mkv", "matte.mkv"]
+    assert [one.stage for one in cache.entries()] == ["flow"] * kept
+    cache.clear()
 
 
 # --- the real pipeline in a server ---
@@ -273,7 +276,8 @@ def closed(process: subprocess.Popen) -> None:
         pipe.close()
 
 
-def test_a_server_whose_host_goes_away_leaves_nothing(tmp_path):
+def test_a_server_whose_host_goes_away_leaves_nothing_but_its_work(tmp_path):
+    cache.clear()
     process = serving(tmp_path, long_job(tmp_path))
     process.stdin.close()
     began = time.monotonic()
@@ -281,6 +285,8 @@ def test_a_server_whose_host_goes_away_leaves_nothing(tmp_path):
     assert time.monotonic() - began < 2.0
     assert sorted(os.listdir(tmp_path)) == ["long.mkv", "matte.mkv"]
     assert process.stderr.read() == b""
+    assert [one.stage for one in cache.entries()] == ["flow"], "the host may come back"
+    cache.clear()
     closed(process)
 
 

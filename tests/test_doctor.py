@@ -168,15 +168,17 @@ def test_little_memory(monkeypatch):
 
 
 def test_little_disk(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("FLOW_INPAINT_CACHE", str(tmp_path / "not" / "yet"))
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=2**20))
-    assert doctor._disk()[0].state == "note" and "TMPDIR" in doctor._disk()[0].advice
+    assert doctor._disk()[0].state == "note" and "FLOW_INPAINT_CACHE" in doctor._disk()[0].advice and str(tmp_path) in doctor._disk()[0].found
 
-    def refused():
+    def refused(dir):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refused)
     assert doctor._disk()[0].state == "broken" and "Permission denied" in doctor._disk()[0].found
+    monkeypatch.delenv("FLOW_INPAINT_CACHE")
+    assert doctor._disk()[0].state == "note"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="writes a shell script")

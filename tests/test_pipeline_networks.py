@@ -1,6 +1,10 @@
 """Whole jobs with every network, at toy width and with weights that mean nothing: the machinery, not the picture."""
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,6 +144,27 @@ def test_networks_can_be_stopped(tmp_path: Path, stage: str) -> None:
     with pytest.raises(Aborted):
         run(job(tmp_path, **ALL), on_progress=lambda p: seen.append(p.stage), aborted=lambda: stage in seen)
     assert not (tmp_path / "result").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
+def test_a_network_goes_on_in_the_middle_of_a_shot(tmp_path: Path) -> None:
+    install("flownet2", "dfc_stage1", "dfc_stage2", "deepfill")
+    job(tmp_path)
+    document = {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": "out", "format": "png"}}
+    points = [["flow", 4], ["completion", 2], ["completion", 4], ["trace", 1], ["write", 1]]
+    params = {"device": "cpu", "reach": 1, **ALL}
+    spec = {"folder": str(tmp_path), "job": document | {"params": params}, "points": points}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("killing.py")), json.dumps(spec)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr[-2000:]
+    wanted, *found = map(json.loads, done.stdout.splitlines())
+    assert wanted["windows"] == 2 * FRAMES - 1 + FRAMES and wanted["pairs"] == FRAMES - 1 and wanted["fills"]
+    for one in found:
+        assert one["killed"] and one["code"] == 0 and one["digest"] == wanted["digest"] and one["left"] == [], one
+    windows = [one["windows"] for one in found]
+    assert windows[0] == wanted["windows"] > windows[1] > windows[2] > windows[3] == windows[4] == 0
+    assert [one["pairs"] for one in found[1:]] == [0] * 4 and found[-1]["fills"] == 0
 
 
 @pytest.mark.parametrize("stage", ALL)

@@ -12,6 +12,7 @@ import pytest
 
 from flow_inpaint.errors import Failed
 from flow_inpaint.work import Pictures, Records, work_folder
+from flow_inpaint.work_shelf import Shelf
 
 
 @pytest.fixture
@@ -129,3 +130,109 @@ def test_the_sentence_names_the_systems_reason(tmp_path: Path) -> None:
     with pytest.raises(Failed, match=os.strerror(errno.ENOSPC)):
         records.write(0, np.zeros(10))
     records.close()
+
+
+# --- opened again ---
+
+
+def filled(folder: Path, frames: range = range(8)) -> dict[int, np.ndarray]:
+    chance = np.random.default_rng(0)
+    records = Records(folder, "r")
+    written = {k: chance.integers(0, 99, 50 + k) for k in frames}
+    for k, array in written.items():
+        records.write(k, array)
+    records.close()
+    return written
+
+
+def found(folder: Path, frames: range = range(8)) -> dict[int, np.ndarray]:
+    records = Records(folder, "r")
+    there = {k: records.read(k)[0] for k in frames if records.has(k)}
+    records.close()
+    return there
+
+
+def test_records_are_there_again(tmp_path: Path) -> None:
+    written = filled(tmp_path)
+    again = found(tmp_path)
+    assert again.keys() == written.keys() and all((again[k] == written[k]).all() for k in written)
+
+
+def test_a_torn_end_is_dropped_wherever_it_is_torn(tmp_path: Path) -> None:
+    written = filled(tmp_path, range(3))
+    whole = (tmp_path / "r").read_bytes()
+    for size in range(0, len(whole), 7):
+        (tmp_path / "r").write_bytes(whole[:size])
+        again = found(tmp_path)
+        assert list(again) == list(range(len(again))) and all((again[k] == written[k]).all() for k in again)
+        # What is written next is found behind it.
+        records = Records(tmp_path, "r")
+        records.write(7, np.arange(4))
+        records.close()
+        assert found(tmp_path).keys() == {*again, 7}
+
+
+def test_no_flipped_bit_is_taken_for_the_truth(tmp_path: Path) -> None:
+    written = filled(tmp_path, range(3))
+    whole = (tmp_path / "r").read_bytes()
+    for at in range(0, len(whole), 5):
+        broken = bytearray(whole)
+        broken[at] ^= 1 << at % 8
+        (tmp_path / "r").write_bytes(broken)
+        again = found(tmp_path)
+        assert len(again) < 3 and all((again[k] == written[k]).all() for k in again)
+
+
+@pytest.mark.parametrize("order", [range(8), [5, 6, 0, 1, 2, 7, 3, 4], [7, 6, 5, 4, 3, 2, 1, 0, 6, 1]])
+@pytest.mark.parametrize("cuts", [[5], [5, 2], [2, 5], [9], [0], [6, 5, 4]])
+def test_what_was_cut_off_does_not_come_back(tmp_path: Path, order: list[int], cuts: list[int]) -> None:
+    records = Records(tmp_path, "r")
+    for n, k in enumerate(order):
+        records.write(k, np.array([k, n]))
+    for cut in cuts:
+        records.cut(cut)
+        records.write(0, np.array([0, -cut]))
+    records.close()
+    left = {0} | {k for k in order if k < min(cuts)}
+    again = found(tmp_path)
+    assert again.keys() == left and again[0].tolist() == [0, -cuts[-1]]
+
+
+def test_checked_pictures_end_where_one_is_lost(tmp_path: Path) -> None:
+    def opened_again() -> Pictures:
+        return Pictures(tmp_path, "p", (8, 8), np.uint8, checked=True)
+
+    pictures = opened_again()
+    for k in range(5):
+        pictures.append(np.full((8, 8), k), label=10 + k)
+    pictures.close()
+    data = bytearray((tmp_path / "p").read_bytes())
+    data[64 * 3 + 5] ^= 1
+    (tmp_path / "p").write_bytes(data)
+    pictures = opened_again()
+    assert pictures.count == 3 and pictures.labels == [10, 11, 12]
+    assert pictures.append(np.full((8, 8), 9), label=7) == 3
+    pictures.cut(2)
+    pictures.append(np.full((8, 8), 8), label=6)
+    pictures.close()
+    pictures = opened_again()
+    assert pictures.labels == [10, 11, 6] and pictures.stack()[:, 0, 0].tolist() == [0, 1, 8]
+    pictures.close()
+
+
+def test_a_shelf_knows_what_was_written(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "shot-3")
+    array = shelf("flow", (4, 2, 5), np.float32)
+    array[2] = np.ones((2, 5))
+    array[3] = np.full((2, 5), 7)
+    assert [array.has(k) for k in range(4)] == [False, False, True, True] and len(array) == 4 and array.shape == (4, 2, 5)
+    shelf.close()
+    with open(tmp_path / "shot-3-flow", "r+b") as file:
+        file.seek(3 * 40 + 4)
+        file.write(b"x")
+    shelf = Shelf(tmp_path, "shot-3")
+    array = shelf("flow", (4, 2, 5), np.float32)
+    assert [array.has(k) for k in range(4)] == [False, False, True, False] and (array[2] == 1).all()
+    (tmp_path / "shot-30-flow").write_text("another's")
+    shelf.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["shot-30-flow"]

@@ -69,7 +69,7 @@ def entries() -> list[Kept]:
     """All work folders, the last used first. Raises `Failed` when their place cannot be read."""
     where = place()
     try:
-        folders = [path for path in where.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+        folders = [path for path in where.iterdir() if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from . import coverage
+from . import cost, coverage
 from .clock import Clock
 from .evaluation.sheet import save_png
 from .flow import ESTIMATORS
@@ -17,7 +17,7 @@ from .media import Source, open_source
 from .methods import Methods
 from .motion import eight_bits
 from .references import open_references
-from .side_by_side import in_order, one_thread_each, pool_of_workers, workers
+from .side_by_side import in_order, one_thread_each, pool_of_workers
 from .survey import Survey, frame_range, matte_of, survey
 
 #: Mattes that are read.
@@ -28,7 +28,8 @@ T, R = TypeVar("T"), TypeVar("R")
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a job would do. `seconds` and `memory_mib` are estimates for this machine; `coverage` is None where nothing is masked."""
+    """What a job would do. `seconds`, `memory_mib` and `disk_mib` (the work folder when it is largest) are estimates for this machine,
+    doing nothing else; `coverage` is None where nothing is masked."""
 
     frames: int
     width: int
@@ -42,6 +43,7 @@ class Forecast:
     fill: str
     notes: list[str]
     coverage: coverage.Coverage | None = None
+    disk_mib: int = 0
 
 
 def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
@@ -55,25 +57,57 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
         holes = coverage.RememberedMatte(matte)
         found = survey(holes, source.info, (first, last), int(params["reach"]), clock, references, _MATTES)
         foreseen = _coverage(job, source, holes, found, (first, last), clock) if found.region else None
+        costs = _costs(job, source, holes, found, last - first + 1, foreseen, methods, clock)
     count = last - first + 1
-    hole = found.pixels / count
     notes = [*matte.notes] if found.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
     if methods.networks:
         notes.append("The time and memory that networks take are not in this forecast.")
-    height, width = source.info.height, source.info.width
-    region = (found.region[0].stop - found.region[0].start) * (found.region[1].stop - found.region[1].start) if found.region else 0
     return Forecast(
         frames=count,
-        width=width,
-        height=height,
-        masked=hole / (width * height),
-        memory_mib=int(160 + (region * 120 + hole * 900 + width * height * 60) / 2**20 * min(workers(), 4)),
-        seconds=round(count * (0.01 + 5e-8 * width * height + 7e-6 * hole), 1),
+        width=source.info.width,
+        height=source.info.height,
+        masked=found.pixels / count / (source.info.width * source.info.height),
+        **costs,
         device=methods.machine.name if methods.networks else "cpu",
         **methods.names,
         notes=notes,
         coverage=foreseen,
     )
+
+
+def _costs(
+    job: Job,
+    source: Source,
+    matte: coverage.RememberedMatte,
+    found: Survey,
+    wanted: int,
+    foreseen: coverage.Coverage | None,
+    methods: Methods,
+    clock: Clock,
+) -> dict[str, Any]:
+    size = source.info.width * source.info.height
+    if foreseen is None:
+        return {"seconds": round(cost.passing(wanted, size), 1), "memory_mib": cost.PROGRAM_MIB, "disk_mib": 0}
+    known = cost.Known(
+        found,
+        wanted,
+        size,
+        hole=found.pixels / wanted,
+        unseen=foreseen.unseen,
+        itemsize=np.dtype(source.info.dtype).itemsize,
+        reach=int(job.params["reach"]),
+        whole=methods.completion.name != "smooth",
+        fill=methods.fill.name,
+        flow_size=str(job.params["flow_size"]),
+    )
+    # A network's pairs are not timed: it would have to be loaded.
+    flow = methods if not methods.flow.method.roles else Methods.of({**job.params, "flow": "dis"}, methods.machine)
+    pair = cost.seconds_of_a_pair(source, matte, found, flow.motion(job.params), bool(job.params["lighting"]), clock.check)
+    return {
+        "seconds": round(cost.seconds_of(known, pair), 1),
+        "memory_mib": round(cost.memory_of(known) / 2**20),
+        "disk_mib": round(cost.disk_of(known) / 2**20),
+    }
 
 
 def _coverage(

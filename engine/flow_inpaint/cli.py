@@ -357,6 +357,7 @@ def _forecast_lines(forecast: Forecast) -> list[str]:
     return [
         f"{_count(forecast.frames, 'frame')} of {forecast.width}x{forecast.height}, {forecast.masked:.1%} of the picture masked.",
         f"About {clock_time(forecast.seconds)} and {forecast.memory_mib:.0f} MiB of memory on {forecast.device}.",
+        *([f"{forecast.disk_mib:.0f} MiB on disk while it runs."] if forecast.disk_mib else []),
         f"Optical flow {forecast.flow}, flow completion {forecast.completion}, fill {forecast.fill}.",
         *_coverage_lines(forecast.coverage),
         *forecast.notes,

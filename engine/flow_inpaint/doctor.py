@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from . import __version__, weights
+from . import __version__, cache, weights
 from .errors import BadWeights
 
 State = Literal["good", "note", "broken"]
@@ -250,15 +250,18 @@ def _free_memory() -> int | None:
 
 
 def _disk() -> list[Finding]:
-    folder = tempfile.gettempdir()
+    place = cache.place()
+    folder = next(parent for parent in (place, *place.parents) if parent.is_dir())
     free = shutil.disk_usage(folder).free
     found = f"{free / 2**30:.1f} GiB free in {folder}, where work files go"
     try:
-        tempfile.TemporaryFile().close()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        return [Finding("disk", "broken", f"{folder} cannot be written to ({error.strerror})", "Set TMPDIR to a folder that can.")]
+        # Jobs go on without, in a temporary folder, unless a place was asked for.
+        state: State = "broken" if os.environ.get(cache.PLACE) else "note"
+        return [Finding("disk", state, f"{folder} cannot be written to ({error.strerror})", f"Set {cache.PLACE} to a folder that can.")]
     if free < _SCARCE_DISK:
-        return [Finding("disk", "note", found, "Free some space, or set TMPDIR to a folder with more.")]
+        return [Finding("disk", "note", found, f"Free some space, or set {cache.PLACE} to a folder with more.")]
     return [Finding("disk", "good", found)]
 
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .completion import COMPLETIONS, Completion
+from .completion.smooth import complete as smooth
 from .effect import Value
 from .fill import FILLS, Fill
 from .flow import ESTIMATORS, Estimator
 from .machine import Choice, Machine, choose
+from .motion import MotionSettings
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,14 @@ class Methods:
     @property
     def networks(self) -> bool:
         return any(choice.method.roles for choice in (self.flow, self.completion, self.fill))
+
+    def motion(self, params: Mapping[str, Value]) -> MotionSettings:
+        """How motion is measured. Raises `MissingWeights`."""
+        return MotionSettings(
+            estimator=self.flow.make(),
+            complete=smooth,
+            refinement=int(params["refinement"]),
+            scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
+            beside_camera=bool(params["beside_camera"]),
+            beyond=int(params["candidates"]) > 1,
+        )

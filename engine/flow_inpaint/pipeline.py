@@ -12,7 +12,6 @@ import numpy as np
 
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
-from .completion.smooth import complete as smooth
 from .errors import BadClip, OutOfMemory
 from .job import Job
 from .job_key import job_key
@@ -21,7 +20,6 @@ from .machine import Machine
 from .media import ClipInfo, Matte, Source, open_output, open_source
 from .media.picture import Picture
 from .methods import Methods
-from .motion import MotionSettings
 from .passes import Passes, open_passes
 from .references import link_references, open_references, read_reference
 from .shot import Look, complete_shot, compose, invent, origins_of, sources_of, trace_shot
@@ -91,14 +89,7 @@ class _Run:
         self.completion = self.methods.completion.make()
         if self.completion is not None:
             clock.shares = STAGES_WITH_COMPLETION
-        self.motion = MotionSettings(
-            estimator=self.methods.flow.make(),
-            complete=smooth,
-            refinement=int(params["refinement"]),
-            scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
-            beside_camera=bool(params["beside_camera"]),
-            beyond=int(params["candidates"]) > 1,
-        )
+        self.motion = self.methods.motion(params)
         self.look = Look(
             reach=int(params["reach"]),
             candidates=int(params["candidates"]),

@@ -20,6 +20,10 @@ _THREADS = 4
 _IMAGE_RATE = Fraction(24)
 
 
+#: One job makes one file, to the byte: Matroska's random identity is left out.
+_SAME_BYTES = {"fflags": "bitexact"}
+
+
 class VideoOutput:
     """See `open_output`."""
 
@@ -58,7 +62,7 @@ class VideoOutput:
 
     def _start(self, source: Source) -> None:
         with writing(self._place.path):
-            self._container = av.open(str(self._part), "w", format=self._format.container)
+            self._container = av.open(str(self._part), "w", format=self._format.container, container_options=_SAME_BYTES)
             self._stream = _video_stream(self._container, self._format, source, self._rate)
             if self._patch_aspect:
                 self._stream.metadata["title"] = RESERVE

@@ -1,0 +1,143 @@
+"""What a job takes in time, memory and room on disk, before it is done.
+
+Room on disk follows from what is remembered of each pixel. Time and memory are mostly the motion's: some pairs of the job's own
+frames are measured and timed, by the processor's time, so that other work on the machine does not count. The constants for the rest
+are from two cores of a server (`tests/benchmarks/forecast.py`); what networks take is not in it.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .coverage import RememberedMatte
+from .light import change_of_light, glimpse_of
+from .media import Source
+from .motion import MotionSettings, measure, view_of
+from .side_by_side import one_thread_each, workers
+from .survey import Survey
+
+#: Pairs that are timed at most, and the seconds after which no other one is begun.
+_PAIRS, _ENOUGH = 3, 2.0
+
+#: Bytes that are remembered of each pixel of a hole: hops and their index (and of its guard, so much more), links both ways.
+_GUARDED, _GUARD, _LINKED = 36, 1.06, 40
+#: Of each that nothing shows: that it is so, and where it comes from; of each pixel of a key; of a whole flow, and its completion.
+_UNSEEN, _KEY, _FLOWS = 20, 12, 32
+#: A chunk of frames shares its keys: one, and one more for each so many frames of it.
+_CHUNK, _FRAMES_A_KEY = 80, 32
+
+#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach) and composed; of what is seen
+#: nowhere, invented by each fill in a key; of the picture, read or written.
+_TRACED, _REACH, _COMPOSED, _CARRIED = 1.4, 40, 2.3, 0.03
+_INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
+#: What a core is worth when others work beside it.
+_SHARED = 0.87
+
+#: MiB of the program itself, its libraries among them; bytes for each pixel of the region, by the size motion is measured at, and
+#: of the hole, for each worker; and what is left of that when the pictures are mapped.
+PROGRAM_MIB = 125
+_OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 125}, 900, 0.45
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a known.
+
+    surveyed  its frames and the part of them that is worked on; not None
+    wanted    how many frames are written
+    size      pixels of a picture
+    hole      masked ones, on average
+    unseen    the share of them that nothing shows
+    itemsize  bytes of a sample
+    reach     frames that are searched both ways
+    whole     whole flows are kept
+    fill      the name of the method that invents
+    flow_size the parameter of that name
+    """
+
+    surveyed: Survey
+    wanted: int
+    size: int
+    hole: float
+    unseen: float
+    itemsize: int
+    reach: int
+    whole: bool
+    fill: str = "exemplar"
+    flow_size: str = "full"
+
+    @property
+    def needed(self) -> int:
+        return self.surveyed.needed[1] - self.surveyed.needed[0] + 1
+
+    @property
+    def region(self) -> int:
+        rows, columns = self.surveyed.region
+        return (rows.stop - rows.start) * (columns.stop - columns.start)
+
+    @property
+    def keys(self) -> float:
+        """How many keys are likely."""
+        return -(-self.needed // _CHUNK) + self.needed / _FRAMES_A_KEY if self.unseen > 0.01 else 0
+
+
+def passing(frames: int, size: int) -> float:
+    """Seconds for frames of so many pixels in which nothing is masked."""
+    return 2e-6 * frames * size * _CARRIED
+
+
+def disk_of(known: Known) -> float:
+    """Bytes of the work folder when it is largest."""
+    pixel = _GUARDED * _GUARD + _LINKED + _UNSEEN * known.unseen
+    frame = known.region * (3 * known.itemsize + _FLOWS * known.whole) + known.hole * pixel
+    return known.needed * frame + known.keys * known.region * _KEY
+
+
+def seconds_of(known: Known, pair: float) -> float:
+    """By the clock, on this machine when it does nothing else. `pair`: processor seconds of a pair, see `seconds_of_a_pair`."""
+    searched = min(known.reach, known.needed / 1.25) / _REACH
+    traced = known.needed * known.hole * _TRACED * searched
+    written = known.wanted * (known.hole * _COMPOSED + known.size * _CARRIED)
+    together = (known.needed - 1) * pair + 1e-6 * (traced + written)
+    # What is invented goes from one key to the next.
+    alone = 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
+    return together / max(workers() * _SHARED, 1) + alone
+
+
+def memory_of(known: Known) -> float:
+    """Bytes of the process when it is largest, with what it has mapped of the work folder."""
+    mapped = min(known.needed, 2 * known.reach + 1) * known.region * 3 * known.itemsize
+    working = workers() * (known.region * _OF_REGION[known.flow_size] + known.hole * _OF_HOLE)
+    return PROGRAM_MIB * 2**20 + max(working, _LEFT * working + mapped)
+
+
+def seconds_of_a_pair(
+    source: Source, matte: RememberedMatte, surveyed: Survey, settings: MotionSettings, lighting: bool, tick: Callable[[], None]
+) -> float:
+    """Processor seconds that the motion between two frames takes: the mean of some pairs, evenly over the known."""
+    taken: list[float] = []
+    began = time.monotonic()
+    with one_thread_each():
+        for first in _spread(*surveyed.needed):
+            tick()
+            if taken and time.monotonic() - began > _ENOUGH:
+                break
+            frames = [picture.rgb[surveyed.region] for picture in source.read(first, first + 1)]
+            holes = [np.ascontiguousarray(hole[surveyed.region]) for hole in matte.read(first, first + 1)]
+            start = time.thread_time()
+            seen = [view_of(frame, hole, colour=settings.estimator.colour) for frame, hole in zip(frames, holes)]
+            looked = time.thread_time() - start
+            if lighting:
+                change_of_light(*(glimpse_of(frame, hole) for frame, hole in zip(frames, holes)))
+            measure(*seen, settings)
+            # Each frame is looked at once, and here both were.
+            taken.append(time.thread_time() - start - looked / 2)
+    return sum(taken) / len(taken) if taken else 0.0
+
+
+def _spread(first: int, last: int) -> Iterator[int]:
+    """First frames of pairs: the middle, then what lies around it."""
+    yield from dict.fromkeys(first + round((last - 1 - first) * share) for share in (0.5, 0.2, 0.8)[:_PAIRS]) if last > first else ()

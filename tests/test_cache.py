@@ -1,0 +1,158 @@
+"""Work folders that are kept: what lies there, deleting it, what nobody comes back for, and the lock."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flow_inpaint import cache, cli, kept_work
+from flow_inpaint.errors import Aborted, BadParameter
+from flow_inpaint.locks import Lock
+
+A, B, C = ("a" * 32, "b" * 32, "c" * 32)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(cache.PLACE, str(tmp_path / "cache"))
+    return tmp_path / "cache" / "work"
+
+
+def leave(key: str, size: int = 1000, *, stage: str = "flow", days: float = 0, output: str = "/out.mkv") -> Path:
+    """What a run leaves that was ended so many days ago."""
+    said = {"source": "/shot.mov", "output": output, "frames": "0-9"}
+    with pytest.raises(Aborted), kept_work.kept_work(key, said, keep=lambda: True, say=lambda level, text: None) as work:
+        work.note(stage)
+        (work.path / "pictures").write_bytes(bytes(size))
+        raise Aborted("x")
+    then = time.time() - days * 86400
+    for path in work.path.iterdir():
+        os.utime(path, (then, then))
+    return work.path
+
+
+def test_the_list(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["cache", "list"]) == 0
+    assert capsys.readouterr().out == f"0 work folders, 0.0 MiB, in {place}.\n"
+    leave(A, 3 * 2**20, days=3)
+    leave(B, stage="trace")
+    (place / "something else").mkdir()
+    lock = Lock.take(place / B / cache.LOCK)
+    assert cli.main(["cache", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [B, "  source   /shot.mov, frames 0-9", "  output   /out.mkv", "  state    is running, in the stage trace, 0.0 MiB"]
+    assert lines[5:9] == [A, *lines[1:3], "  state    stopped in the stage flow, 3 days ago, 3.0 MiB"]
+    assert lines[-1] == f"2 work folders, 3.0 MiB, in {place}."
+    assert cli.main(["cache", "list", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(one["name"], one["running"]) for one in told["work"]] == [(B, True), (A, False)] and told["place"] == str(place)
+    lock.release()
+
+
+def test_clearing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for key in (A, B, C):
+        leave(key)
+    (place / "something else").mkdir()
+    assert cli.main(["cache", "clear", B]) == 0
+    assert sorted(os.listdir(place)) == [A, C, "something else"]
+    assert cli.main(["cache", "clear", "d" * 32]) == 2
+    assert "There is no work folder" in capsys.readouterr().err
+    lock = Lock.take(place / C / cache.LOCK)
+    assert cli.main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out == f"Deleted 1 work folder, 0.0 MiB.\nLeft {C}, which is running: /shot.mov\n"
+    assert sorted(os.listdir(place)) == [C, "something else"], "only what is ours, and nobody works in"
+    lock.release()
+    with pytest.raises(BadParameter):
+        cache.clear(["something else"])
+
+
+def test_what_nobody_comes_back_for_goes_when_a_job_starts(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(A, days=cache.OLDEST_DAYS + 1)
+    leave(B, days=cache.OLDEST_DAYS - 1)
+    leave(C)
+    assert sorted(os.listdir(place)) == [B, C]
+    monkeypatch.setattr(cache, "LARGEST_GIB", 1500 / 2**30)
+    leave("d" * 32, 10)
+    assert sorted(os.listdir(place)) == [C, "d" * 32], "the one that was used last stays"
+
+
+def test_what_runs_is_not_tidied_away(place: Path) -> None:
+    folder = leave(A, days=100)
+    lock = Lock.take(folder / cache.LOCK)
+    leave(B)
+    assert sorted(os.listdir(place)) == [A, B]
+    lock.release()
+
+
+def test_a_link_in_the_cache_is_not_followed(place: Path, tmp_path: Path) -> None:
+    folder = leave(A)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("x")
+    (folder / "link").symlink_to(tmp_path / "precious")
+    (place / B).symlink_to(tmp_path / "precious")
+    cache.clear()
+    assert (tmp_path / "precious" / "file").read_text() == "x"
+
+
+def test_nonsense_in_a_work_folder(place: Path) -> None:
+    folder = leave(A)
+    for text in ("", "[]", "{", '{"source": 3}'):
+        (folder / cache.ABOUT).write_text(text)
+        (one,) = cache.entries()
+        assert one.name == A and one.stage == ""
+
+
+@pytest.mark.parametrize(("variables", "wanted"), [({"XDG_CACHE_HOME": "/some"}, "/some/flow-inpaint/work"), ({"HOME": "/me", "XDG_CACHE_HOME": "not/absolute"}, "/me/.cache/flow-inpaint/work")])
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other places")
+def test_the_usual_place(variables: dict[str, str], wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(cache.PLACE)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(cache.place()) == wanted
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from flow_inpaint.locks import Lock
+lock = Lock.take(Path(sys.argv[1]))
+print(lock is not None, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    process = subprocess.Popen([sys.executable, "-c", HOLDS, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    assert Lock.take(path, patience=0.1) is None
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    lock = Lock.take(path, patience=0)
+    assert lock is not None and Lock.take(path, patience=0) is None
+    lock.release(delete=True)
+    assert not path.exists()
+
+
+def test_a_lock_on_a_deleted_file_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening and locking, its last holder deletes the file: whoever comes next must not get a second lock."""
+    from flow_inpaint import locks
+
+    path, real = tmp_path / "lock", locks._locked
+    first = Lock.take(path)
+
+    def slow(descriptor: int) -> bool:
+        monkeypatch.setattr(locks, "_locked", real)
+        first.release(delete=True)
+        return real(descriptor)
+
+    monkeypatch.setattr(locks, "_locked", slow)
+    second = Lock.take(path)
+    assert second is not None and path.exists() and Lock.take(path, patience=0) is None
+    second.release()

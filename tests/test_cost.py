@@ -1,0 +1,55 @@
+"""What a check says that a job takes, against what it takes."""
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_pipeline import shot
+
+from flow_inpaint import cache, cost, pipeline
+from flow_inpaint.survey import Survey
+
+KNOWN = cost.Known(
+    Survey((slice(0, 400), slice(0, 600)), (0, 99), 1), 100, 854 * 480, hole=20_000, unseen=0.1, itemsize=1, reach=40, whole=False
+)
+
+
+def largest(clip, **params) -> int:
+    """Bytes that the work folder has when a job is almost done."""
+    found = 0
+
+    def at(progress: pipeline.Progress) -> None:
+        nonlocal found
+        if progress.stage == "write":
+            found = sum(path.stat().st_size for path in cache.place().rglob("*") if path.is_file())
+
+    pipeline.run(clip.job(**params), on_progress=at)
+    return found
+
+
+@pytest.mark.parametrize("params", [{}, {"reach": 3}], ids=["all seen", "much invented"])
+def test_the_room_on_disk_is_as_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict) -> None:
+    monkeypatch.setenv(cache.PLACE, str(tmp_path / "cache"))
+    clip = shot(tmp_path, 24, 320, 240)
+    assert pipeline.check(clip.job(**params)).disk_mib == pytest.approx(largest(clip, **params) / 2**20, rel=0.3)
+
+
+def test_the_time_is_the_processors(tmp_path: Path) -> None:
+    """Its own measure of a machine's speed: other work on it does not count, but its waiting would."""
+    clip = shot(tmp_path, 12, 320, 240)
+    used = -sum(os.times()[:2])
+    pipeline.run(clip.job())
+    used += sum(os.times()[:2])
+    assert 0.3 < pipeline.check(clip.job()).seconds * 1.75 / used < 3
+
+
+def test_costs_grow_with_what_they_depend_on() -> None:
+    larger_hole, deeper = replace(KNOWN, hole=40_000), replace(KNOWN, itemsize=2)
+    longer = replace(KNOWN, surveyed=replace(KNOWN.surveyed, needed=(0, 199)))
+    assert 1.8 < cost.disk_of(longer) / cost.disk_of(KNOWN) < 2.2
+    assert cost.disk_of(larger_hole) > cost.disk_of(KNOWN) and cost.disk_of(deeper) > cost.disk_of(KNOWN)
+    assert cost.memory_of(longer) == cost.memory_of(KNOWN) < min(cost.memory_of(larger_hole), cost.memory_of(deeper))
+    assert cost.seconds_of(longer, 0.3) > 1.7 * cost.seconds_of(KNOWN, 0.3)
+    assert cost.disk_of(replace(KNOWN, whole=True)) > 2 * cost.disk_of(KNOWN)
