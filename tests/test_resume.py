@@ -50,7 +50,7 @@ def killed(clip: Shot, points: list[list[Any]], *, damage: bool = False, referen
 def test_a_killed_job_is_gone_on_with(tmp_path: Path) -> None:
     stages = [["flow", 1], ["flow", 6], ["flow", FRAMES], ["trace", FRAMES], ["fill", 3 * FRAMES], ["write", FRAMES - 1]]
     chance = random.Random(1)
-    inside = [[chance.randrange(1, 330), chance.random()] for _ in range(5)]
+    inside = [[chance.randrange(1, 250), chance.random()] for _ in range(5)]
     wanted, *found = killed(shot(tmp_path, FRAMES), [*stages, *inside])
     assert wanted["pairs"] == FRAMES - 1 and wanted["fills"] > 0 and wanted["said"] == []
     for one in found:
@@ -68,7 +68,7 @@ def test_a_killed_job_is_gone_on_with(tmp_path: Path) -> None:
 def test_a_power_cut_loses_only_work(tmp_path: Path) -> None:
     """Pages of the files without their content, and ends that are missing, are seen."""
     chance = random.Random(2)
-    points = [["trace", 5], ["fill", 9], ["write", 1], ["write", 2], *([chance.randrange(100, 330), 0.5] for _ in range(3))]
+    points = [["trace", 5], ["fill", 9], ["write", 1], ["write", 2], *([chance.randrange(80, 250), 0.5] for _ in range(3))]
     wanted, *found = killed(shot(tmp_path, FRAMES), points, damage=True)
     for one in found:
         assert one["killed"] and one["code"] == 0 and one["digest"] == wanted["digest"] and one["left"] == [], one
@@ -322,10 +322,10 @@ def test_out_of_disk_or_handles(tmp_path: Path, what: str, limits: tuple[int, ..
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a megabyte."""
+    """A disk of four megabytes."""
     place = tmp_path / "disk"
     place.mkdir()
-    if sys.platform != "linux" or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False).returncode:
+    if sys.platform != "linux" or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True, check=False).returncode:
         pytest.skip("a small disk can only be mounted on Linux and by root")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
@@ -334,7 +334,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of the motion; when there is room again, it goes on."""
     monkeypatch.setenv(cache.PLACE, str(small_disk / "cache"))
-    (small_disk / "ballast").write_bytes(bytes(800_000))
+    (small_disk / "ballast").write_bytes(bytes(3_700_000))
     clip = shot(tmp_path / "shot", FRAMES)
     with pytest.raises(Failed, match="^The work folder .* cannot be written: No space left on device. Free some space there"):
         clip.run(**PARAMS)
@@ -350,7 +350,7 @@ def test_an_output_on_a_full_disk(tmp_path: Path, small_disk: Path, monkeypatch:
     """Nothing half-written; into another place it takes only the last stage."""
     clip = shot(tmp_path / "shot", FRAMES)
     full = {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": str(small_disk / "out"), "format": "png"}, "params": PARAMS}
-    (small_disk / "ballast").write_bytes(bytes(1_000_000))
+    (small_disk / "ballast").write_bytes(bytes(4_150_000))
     with pytest.raises(Failed, match="could not be written because the disk is full: free some space or choose another output."):
         pipeline.run(Job.from_document(full, clip.folder))
     assert os.listdir(small_disk) == ["ballast"]

@@ -88,6 +88,9 @@ def _costs(
     size = source.info.width * source.info.height
     if foreseen is None:
         return {"seconds": round(cost.passing(wanted, size), 1), "memory_mib": cost.PROGRAM_MIB, "disk_mib": 0}
+    # A network's pairs are not timed: it would have to be loaded.
+    flow = methods if not methods.flow.method.roles else Methods.of({**job.params, "flow": "dis"}, methods.machine)
+    motion = flow.motion(job.params)
     known = cost.Known(
         found,
         wanted,
@@ -96,13 +99,13 @@ def _costs(
         unseen=foreseen.unseen,
         itemsize=np.dtype(source.info.dtype).itemsize,
         reach=int(job.params["reach"]),
+        candidates=int(job.params["candidates"]),
+        around=motion.around,
         whole=methods.completion.name != "smooth",
         fill=methods.fill.name,
         flow_size=str(job.params["flow_size"]),
     )
-    # A network's pairs are not timed: it would have to be loaded.
-    flow = methods if not methods.flow.method.roles else Methods.of({**job.params, "flow": "dis"}, methods.machine)
-    pair = cost.seconds_of_a_pair(source, matte, found, flow.motion(job.params), bool(job.params["lighting"]), clock.check)
+    pair = cost.seconds_of_a_pair(source, matte, found, motion, bool(job.params["lighting"]), clock.check)
     return {
         "seconds": round(cost.seconds_of(known, pair), 1),
         "memory_mib": round(cost.memory_of(known) / 2**20),

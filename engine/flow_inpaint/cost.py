@@ -22,16 +22,16 @@ from .survey import Survey
 #: Pairs that are timed at most, and the seconds after which no other one is begun.
 _PAIRS, _ENOUGH = 3, 2.0
 
-#: Bytes that are remembered of each pixel of a hole: hops and their index (and of its guard, so much more), links both ways.
-_GUARDED, _GUARD, _LINKED = 36, 1.06, 40
+#: Bytes that are remembered of each pixel: of a hole, its hops both ways and where they are; of its guard too, its index.
+_HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
 #: Of each that nothing shows: that it is so, and where it comes from; of each pixel of a key; of a whole flow, and its completion.
 _UNSEEN, _KEY, _FLOWS = 20, 12, 32
 #: A chunk of frames shares its keys: one, and one more for each so many frames of it.
 _CHUNK, _FRAMES_A_KEY = 80, 32
 
-#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach) and composed; of what is seen
-#: nowhere, invented by each fill in a key; of the picture, read or written.
-_TRACED, _REACH, _COMPOSED, _CARRIED = 1.4, 40, 2.3, 0.03
+#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), composed, and sampled in one frame
+#: each way; of what is seen nowhere, invented by each fill in a key; of the picture, read or written.
+_TRACED, _REACH, _COMPOSED, _SAMPLED, _CARRIED = 1.4, 40, 1.4, 0.9, 0.03
 _INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
 #: What a core is worth when others work beside it.
 _SHARED = 0.87
@@ -44,7 +44,7 @@ _OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 125}, 900, 0.45
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a known.
+    """What is known of a job.
 
     surveyed  its frames and the part of them that is worked on; not None
     wanted    how many frames are written
@@ -53,6 +53,8 @@ class Known:
     unseen    the share of them that nothing shows
     itemsize  bytes of a sample
     reach     frames that are searched both ways
+    candidates  frames that are blended both ways
+    around    pixels around a hole that steps are kept of
     whole     whole flows are kept
     fill      the name of the method that invents
     flow_size the parameter of that name
@@ -65,6 +67,8 @@ class Known:
     unseen: float
     itemsize: int
     reach: int
+    candidates: int
+    around: int
     whole: bool
     fill: str = "exemplar"
     flow_size: str = "full"
@@ -91,16 +95,18 @@ def passing(frames: int, size: int) -> float:
 
 def disk_of(known: Known) -> float:
     """Bytes of the work folder when it is largest."""
-    pixel = _GUARDED * _GUARD + _LINKED + _UNSEEN * known.unseen
-    frame = known.region * (3 * known.itemsize + _FLOWS * known.whole) + known.hole * pixel
+    pixel = _GUARDED * _GUARD + _UNSEEN * known.unseen
+    # As if the hole were a square in the middle of the region.
+    stepped = min((known.hole**0.5 + 2 * known.around) ** 2, known.region) if known.hole else 0
+    frame = known.region * (3 * known.itemsize + _FLOWS * known.whole) + known.hole * pixel + stepped * _HOPS
     return known.needed * frame + known.keys * known.region * _KEY
 
 
 def seconds_of(known: Known, pair: float) -> float:
     """By the clock, on this machine when it does nothing else. `pair`: processor seconds of a pair, see `seconds_of_a_pair`."""
     searched = min(known.reach, known.needed / 1.25) / _REACH
-    traced = known.needed * known.hole * _TRACED * searched
-    written = known.wanted * (known.hole * _COMPOSED + known.size * _CARRIED)
+    traced = (known.needed + known.wanted) * known.hole * _TRACED * searched
+    written = known.wanted * (known.hole * (_COMPOSED + _SAMPLED * known.candidates) + known.size * _CARRIED)
     together = (known.needed - 1) * pair + 1e-6 * (traced + written)
     # What is invented goes from one key to the next.
     alone = 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
@@ -117,7 +123,7 @@ def memory_of(known: Known) -> float:
 def seconds_of_a_pair(
     source: Source, matte: RememberedMatte, surveyed: Survey, settings: MotionSettings, lighting: bool, tick: Callable[[], None]
 ) -> float:
-    """Processor seconds that the motion between two frames takes: the mean of some pairs, evenly over the known."""
+    """Processor seconds that the motion between two frames takes: the mean of some pairs, evenly over the job."""
     taken: list[float] = []
     began = time.monotonic()
     with one_thread_each():

@@ -19,9 +19,9 @@ from .motion import hops_of
 from .passes.pictures import Origins, origins
 from .poisson import bounding_box
 from .propagation.blend import Canvas
-from .propagation.trace import UNSEEN, Hops, follow_on, is_inside, nearest
+from .propagation.trace import UNSEEN, Hops, is_inside, nearest
 from .shot_store import ShotStore
-from .sources import Kind, Taken, sources
+from .sources import Kind, Taken, links_of, sources
 from .stillness import stands_still
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
@@ -93,24 +93,13 @@ def complete_shot(
 
 
 def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, pulse: Pulse) -> None:
-    """Links of all frames first..last of a shot, and what stays unseen. `each` maps a function over frames."""
-
-    def guarded(frame: int) -> np.ndarray:
-        return store.guarded.read(frame)[0]
+    """What stays unseen in the frames first..last of a shot. `each` maps a function over frames."""
 
     def trace(frame: int) -> None:
-        if all(records.has(frame) for records in (store.links_later, store.links_earlier, store.unseen)):
+        if store.unseen.has(frame):
             return
-        pixels = np.flatnonzero(store.hole(frame)).astype(np.int32)
-        later, earlier = (
-            follow_on(pixels, frame, frames, store.shape, guarded, lambda k, hops=hops: Hops(*hops.read(k)), most=look.candidates)
-            for frames, hops in (
-                (range(frame + 1, min(frame + look.reach, last) + 1), store.later),
-                (range(frame - 1, max(frame - look.reach, first) - 1, -1), store.earlier),
-            )
-        )
-        store.remember_links(frame, later, earlier)
-        store.unseen.write(frame, pixels[(later[0].frame == UNSEEN) & (earlier[0].frame == UNSEEN)])
+        later, earlier = links_of(store, frame, look.reach, 1)
+        store.unseen.write(frame, later[0].pixels[(later[0].frame == UNSEEN) & (earlier[0].frame == UNSEEN)])
 
     for _ in each(trace, range(first, last + 1)):
         pulse()
@@ -202,7 +191,7 @@ class _Carrier:
         """Visits `frames` in order; each takes from the frame at `beside` what its open pixels' hops lead to."""
         for frame in frames:
             pulse()
-            self._take(chunk[frame], chunk[frame + beside], Hops(*(self.store.later if beside == 1 else self.store.earlier).read(frame)))
+            self._take(chunk[frame], chunk[frame + beside], self.store.hops(frame, beside))
 
     def _take(self, made: Invented, neighbour: Invented, way: Hops) -> None:
         h, w = self.store.shape

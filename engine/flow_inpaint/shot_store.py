@@ -6,7 +6,6 @@ again, so it is taken as it is.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,17 +14,17 @@ import numpy as np
 from .grain import Grain, grain_of
 from .motion import Step
 from .poisson import bounding_box
-from .propagation.trace import GUARD, UNSEEN, Hops, Links, guard_band
+from .propagation.trace import GUARD, Hops, guard_band
 from .sharpness import sharpness
 from .work import Pictures, Records, bytes_of
 from .work_shelf import Shelf
 
 #: What is made of the frames one by one, and what is made when all of them are known.
 _OF_FRAMES = ("holes", "guarded", "later", "earlier", "steps")
-_OF_SHOTS = ("links_later", "links_earlier", "unseen", "invented", "references_later", "references_earlier")
+_OF_SHOTS = ("unseen", "invented", "references_later", "references_earlier")
 _BEFORE_ALL = -(2**31)
-#: Pixels; more than fits into the type it is kept in.
-_MOST_DRIFT = 60000.0
+#: Pixels; what is beyond does not fit into the type that hops are kept in.
+_LARGEST = 60000.0
 
 
 @dataclass
@@ -34,12 +33,11 @@ class ShotStore:
 
     offset    the frame number of the first picture
     forward, backward           flows between a frame, numbered as pictures are, and the next; only if a method wants whole shots
-    holes     rows and columns of the hole's box, and its pixels in it as packed bits
+    holes     the hole, packed
     guarded   flat indices of the hole and its guard
-    later, earlier              hops into the next and the previous frame of the same shot
+    later, earlier              hops into the next and the previous frame of the same shot: where they are, packed, and they
     steps     what else was measured between a frame and the one before: change of light, (3,) or empty; whether there is a
               sample of its grain; that
-    links_later, links_earlier  where the hole's pixels come from, see `links`
     unseen    flat indices of the hole pixels that no frame shows
     invented  where those come from
     references_later, references_earlier  where the hole's pixels lie in the next reference; only if there is one
@@ -95,9 +93,7 @@ class ShotStore:
         if number == self.pictures.count:
             self.pictures.append(picture)
         if not self.holes.has(frame):
-            box = bounding_box(hole) or (slice(0, 0), slice(0, 0))
-            edges = np.array([edge for part in box for edge in (part.start, part.stop)], np.int32)
-            self.holes.write(frame, edges, np.packbits(hole[box]))
+            self.holes.write(frame, *_packed(hole))
         if not self.guarded.has(frame):
             self.guarded.write(frame, np.flatnonzero(guard_band(hole, GUARD)).astype(np.int32))
 
@@ -140,34 +136,24 @@ class ShotStore:
 
     def remember_hops(self, frame: int, later: Hops, earlier: Hops) -> None:
         """Stores the hops between a frame and the next."""
-        self.later.write(frame, later.pixels, later.u, later.v, later.drift)
-        self.earlier.write(frame + 1, earlier.pixels, earlier.u, earlier.v, earlier.drift)
+        for records, where, hops in ((self.later, frame, later), (self.earlier, frame + 1, earlier)):
+            mask = np.zeros(self.shape, bool)
+            mask.ravel()[hops.pixels] = True
+            # Half precision is finer than a hundredth of a pixel up to steps of sixteen.
+            parts = (np.clip(part, -_LARGEST, _LARGEST).astype(np.float16) for part in (hops.u, hops.v, hops.drift))
+            records.write(where, *_packed(mask), *parts)
 
-    def remember_links(self, frame: int, later: Sequence[Links], earlier: Sequence[Links]) -> None:
-        """Stores where all hole pixels of a frame come from, as `follow_on` finds it in both directions, within 255 frames."""
-        for records, found in ((self.links_later, later), (self.links_earlier, earlier)):
-            frames = np.stack([links.frame for links in found])
-            away = np.where(frames == UNSEEN, 0, np.abs(frames - frame)).astype(np.uint8)
-            x, y, drift = (np.stack(parts) for parts in zip(*((links.x, links.y, links.drift) for links in found)))
-            records.write(frame, away, x, y, np.minimum(drift, _MOST_DRIFT).astype(np.float16))
-
-    def links(self, frame: int) -> tuple[list[Links], list[Links]]:
-        """What was remembered of a frame: later ones, earlier ones, of each the nearest first."""
-        pixels = np.flatnonzero(self.hole(frame)).astype(np.int32)
-        found = []
-        for records, sign in ((self.links_later, 1), (self.links_earlier, -1)):
-            ranks = zip(*records.read(frame))
-            found.append(
-                [
-                    Links(pixels, np.where(away == 0, UNSEEN, frame + sign * away.astype(np.int32)), x, y, drift.astype(np.float32))
-                    for away, x, y, drift in ranks
-                ]
-            )
-        return found[0], found[1]
+    def hops(self, frame: int, sign: int) -> Hops:
+        """To the next frame (sign 1) or the previous one (-1); none where that is not of the same shot."""
+        records = self.later if sign > 0 else self.earlier
+        if not records.has(frame):
+            return Hops(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
+        edges, bits, *parts = records.read(frame)
+        return Hops(np.flatnonzero(_unpacked(edges, bits, self.shape)).astype(np.int32), *(part.astype(np.float32) for part in parts))
 
     def hidden_hops(self, frame: int, sign: int) -> Hops:
         """Those of the guarded hole alone, to the next frame (sign 1) or the previous one (-1)."""
-        return Hops(*(self.later if sign > 0 else self.earlier).read(frame)).of(self.guarded.read(frame)[0])
+        return self.hops(frame, sign).of(self.guarded.read(frame)[0])
 
     def settle_shot(self, first: int, last: int) -> None:
         """Adds up the light and the grain of the frames first..last of a shot, when all its steps are there."""
@@ -225,12 +211,7 @@ class ShotStore:
 
     def hole(self, frame: int) -> np.ndarray:
         """(H, W) bool."""
-        box, bits = self.holes.read(frame)
-        top, bottom, left, right = (int(v) for v in box)
-        out = np.zeros(self.shape, bool)
-        size = (bottom - top) * (right - left)
-        out[top:bottom, left:right] = np.unpackbits(bits, count=size).view(bool).reshape(bottom - top, right - left)
-        return out
+        return _unpacked(*self.holes.read(frame), self.shape)
 
     def holes_of(self, first: int, last: int) -> ShotHoles:
         """Those of the frames first..last."""
@@ -239,6 +220,20 @@ class ShotStore:
     def shelf(self, first: int) -> Shelf:
         """Where the arrays are kept that are as long as the shot which begins with this frame."""
         return Shelf(self.folder, f"shot-{first}")
+
+
+def _packed(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the box of a mask (H, W) bool, (4,), and its pixels in it as packed bits."""
+    box = bounding_box(mask) or (slice(0, 0), slice(0, 0))
+    return np.array([edge for part in box for edge in (part.start, part.stop)], np.int32), np.packbits(mask[box])
+
+
+def _unpacked(edges: np.ndarray, bits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    top, bottom, left, right = edges.tolist()
+    out = np.zeros(shape, bool)
+    size = (bottom - top) * (right - left)
+    out[top:bottom, left:right] = np.unpackbits(bits, count=size).view(bool).reshape(bottom - top, right - left)
+    return out
 
 
 class ShotHoles:

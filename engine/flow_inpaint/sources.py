@@ -1,6 +1,7 @@
 """Everything that the hole of a frame may be taken from: footage, references, and what was invented."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .propagation.blend import Candidate, weight_of
-from .propagation.trace import UNSEEN, Links
+from .propagation.trace import UNSEEN, Links, follow_on
 from .sharpness import likeness
 
 if TYPE_CHECKING:
@@ -41,15 +42,30 @@ class Taken:
 
 def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Taken]:
     """`made`: what was invented for the frame so far. The stacks are maps of files: do not keep them."""
-    references, decided = _references(store, frame, look)
-    return [*_footage(store, frame, look, decided), *references, _invented(store, frame, made)]
+    links = [*chain(*links_of(store, frame, look.reach, look.candidates))]
+    references, decided = _references(store, frame, look, links)
+    return [*_footage(store, frame, look, links, decided), *references, _invented(store, frame, made)]
 
 
-def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | None) -> list[Taken]:
+def links_of(store: ShotStore, frame: int, reach: int, most: int) -> tuple[list[Links], list[Links]]:
+    """Where the hole pixels of a frame come from in its shot: later ones, earlier ones, `most` of each, the nearest first.
+
+    Traced whenever it is asked for: to remember it would take more room than everything else.
+    """
+    pixels = np.flatnonzero(store.hole(frame)).astype(np.int32)
+
+    def traced(sign: int) -> list[Links]:
+        frames = range(frame + sign, frame + sign * (reach + 1), sign)
+        return follow_on(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], lambda k: store.hops(k, sign), most=most)
+
+    return traced(1), traced(-1)
+
+
+def _footage(store: ShotStore, frame: int, look: Look, every: Sequence[Links], decided: np.ndarray | None) -> list[Taken]:
     stack = store.pictures.stack()
     own = store.sharp(np.array([frame]))[0]
     found = []
-    for links in chain(*store.links(frame)):
+    for links in every:
         good = links.frame != UNSEEN
         if decided is not None:
             good &= ~decided[links.pixels]
@@ -60,7 +76,7 @@ def _footage(store: ShotStore, frame: int, look: Look, decided: np.ndarray | Non
     return found
 
 
-def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], np.ndarray | None]:
+def _references(store: ShotStore, frame: int, look: Look, every: Sequence[Links]) -> tuple[list[Taken], np.ndarray | None]:
     """And which pixels (flat) the frame's own reference decides alone; None: none.
 
     A reference counts as a frame that shows everything: the nearer in time and the surer the way, the more. Where the
@@ -71,7 +87,7 @@ def _references(store: ShotStore, frame: int, look: Look) -> tuple[list[Taken], 
     if not store.reference_keys:
         return found, None
     seen = np.zeros(store.shape[0] * store.shape[1], bool)
-    for links in chain(*store.links(frame)):
+    for links in every:
         seen[links.pixels[links.frame != UNSEEN]] = True
     decided = None
     for records in (store.references_later, store.references_earlier):

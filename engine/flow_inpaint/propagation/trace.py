@@ -133,6 +133,8 @@ def follow_on(
         on = slot >= 0
         if not on.all():
             walkers, seen, slot, x, y, drift = (part[on] for part in (walkers, seen, slot, x, y, drift))
+        if not walkers.size:
+            break
         x, y, drift = x + way.u[slot], y + way.v[slot], drift + way.drift[slot]
         inside, near = is_inside(x, y, shape), nearest(x, y, shape)
         concealed = guarded(beside)
