@@ -56,6 +56,7 @@ class Forecast:
     fill: str
     notes: list[str]
     coverage: Any = None
+    disk_mib: int = 40
 
 
 def run(

@@ -331,6 +331,7 @@ def test_check(pipeline, capfd):
     assert capfd.readouterr().out.splitlines() == [
         "30 frames of 64x48, 25.0% of the picture masked.",
         "About 1:01 and 321 MiB of memory on cpu.",
+        "40 MiB on disk while it runs.",
         f"Optical flow {effect.resolve()['flow']}, flow completion smooth, fill exemplar.",
         "The matte touches the edge.",
     ]

@@ -16,7 +16,7 @@ from scenery import save
 from test_pipeline import Shot, disc, read, shot
 
 from flow_inpaint import cache, job_key, kept_work, pipeline, shot_reading
-from flow_inpaint.errors import Aborted, BadClip, Failed, OutOfMemory
+from flow_inpaint.errors import Aborted, BadClip, Failed, OutOfMemory, Unforeseen, explained
 from flow_inpaint.job import Job
 from flow_inpaint.locks import Lock
 
@@ -291,6 +291,21 @@ def test_a_work_folder_that_cannot_be_written_any_more(tmp_path: Path, monkeypat
     assert one.stage == "trace"
     (Path(one.path) / f"{cache.ABOUT}.part").rmdir()
     assert pairs_of(clip, monkeypatch)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("thrown", "status", "sentence"),
+    [
+        (OSError(24, "Too many open files"), "Failed", "Too many files are open: close other programs, or raise the limit (ulimit -n)."),
+        (OSError(12, "Cannot allocate memory"), "OutOfMemory", "There is not enough memory for this job"),
+        (RuntimeError("CUDA error: an illegal memory access"), "Failed", "The graphics card has failed or is gone: run the job again"),
+        (RuntimeError("shapes differ"), "Failed", "Something went wrong inside Flow Inpaint (RuntimeError: shapes differ)"),
+    ],
+)
+def test_what_a_machine_runs_out_of_is_said_in_a_sentence(thrown: Exception, status: str, sentence: str) -> None:
+    said = explained(thrown)
+    assert said.status == status and str(said).startswith(sentence)
+    assert isinstance(said, Unforeseen) == ("went wrong" in sentence)
 
 
 LIMITED = """

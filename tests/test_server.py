@@ -138,6 +138,7 @@ def test_check(host):
         "height": 48,
         "masked": 0.25,
         "memory_mib": 321.4,
+        "disk_mib": 40,
         "seconds": 61.0,
         "device": "cpu",
         "flow": effect.resolve()["flow"],

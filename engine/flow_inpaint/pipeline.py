@@ -13,6 +13,7 @@ import numpy as np
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
 from .errors import BadClip, OutOfMemory
+from .give_back import give_memory_back
 from .job import Job
 from .job_key import job_key
 from .kept_work import kept_work
@@ -76,6 +77,8 @@ def run(
         return _Run(job, Clock(on_progress, aborted), on_message, keep_work, machine).run()
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
+    finally:
+        give_memory_back()
 
 
 class _Run:

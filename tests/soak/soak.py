@@ -193,7 +193,7 @@ class Soak:
         early = len(self._memory) // 4
         if early >= 8:
             before, after = max(self._memory[early : 2 * early]), max(self._memory[-early:])
-            if after > before * 1.05 + 8:
+            if after > before * 1.1 + 12:
                 raise Wrong(f"the server's memory has grown from {before:.0f} to {after:.0f} MiB: {self._memory}")
 
     def told(self) -> str:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks the system
 def test_nothing_is_lost_in_a_short_soak(tmp_path: Path) -> None:
     soaking = soak.Soak(tmp_path, random.Random(5))
     try:
-        soaking.run(15)
+        soaking.run(12)
     finally:
         soaking.close()
         print(soaking.told())
