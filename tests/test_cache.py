@@ -107,7 +107,13 @@ def test_nonsense_in_a_work_folder(place: Path) -> None:
         assert one.name == A and one.stage == ""
 
 
-@pytest.mark.parametrize(("variables", "wanted"), [({"XDG_CACHE_HOME": "/some"}, "/some/flow-inpaint/work"), ({"HOME": "/me", "XDG_CACHE_HOME": "not/absolute"}, "/me/.cache/flow-inpaint/work")])
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({"XDG_CACHE_HOME": "/some"}, "/some/flow-inpaint/work"),
+        ({"HOME": "/me", "XDG_CACHE_HOME": "not/absolute"}, "/me/.cache/flow-inpaint/work"),
+    ],
+)
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other places")
 def test_the_usual_place(variables: dict[str, str], wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(cache.PLACE)

@@ -36,9 +36,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "work"
 
 
+def clips(output: str) -> dict[str, Any]:
+    return {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": output, "format": "png"}}
+
+
 def killed(clip: Shot, points: list[list[Any]], *, damage: bool = False, references: Any = None, **params: Any) -> Iterator[dict]:
     """First what an undisturbed run makes, then what comes of each point. See `killing.py`."""
-    document = {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": "out", "format": "png"}, "params": PARAMS | params}
+    document = clips("out") | {"params": PARAMS | params}
     spec = {"folder": str(clip.folder), "job": document | {"references": references}, "points": points, "damage": damage}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("killing.py")), json.dumps(spec)], capture_output=True, text=True, check=False
@@ -148,13 +152,7 @@ def test_another_cut_in_the_same_frames_is_seen(tmp_path: Path, monkeypatch: pyt
 def test_a_changed_job_takes_nothing_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     clip = shot(tmp_path, FRAMES)
     save(tmp_path / "clean.png", clip.truth[4])
-    document = {
-        "source": {"path": "source"},
-        "mask": {"path": "mask"},
-        "output": {"path": str(clip.out), "format": "png"},
-        "params": dict(PARAMS),
-        "references": [{"frame": 4, "path": "clean.png"}],
-    }
+    document = clips(str(clip.out)) | {"params": dict(PARAMS), "references": [{"frame": 4, "path": "clean.png"}]}
 
     def at(progress: pipeline.Progress) -> None:
         if progress.stage == "write":
@@ -247,10 +245,7 @@ def test_a_job_that_another_process_does_is_refused(tmp_path: Path, place: Path)
     with pytest.raises(Failed, match=f"^Another process is doing this job and writes {clip.out}: wait for it, or stop it first.$"):
         clip.run(**PARAMS)
     assert [path.name for path in place.iterdir()] == [one.name] and not clip.out.exists()
-    other = Job.from_document(
-        {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": "elsewhere", "format": "png"}, "params": PARAMS}, tmp_path
-    )
-    pipeline.run(other)
+    pipeline.run(Job.from_document(clips("elsewhere") | {"params": PARAMS}, tmp_path))
     assert (tmp_path / "elsewhere").is_dir() and [path.name for path in place.iterdir()] == [one.name]
     lock.release()
     clip.run(**PARAMS)
@@ -340,7 +335,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of four megabytes."""
     place = tmp_path / "disk"
     place.mkdir()
-    if sys.platform != "linux" or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True, check=False).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a small disk can only be mounted on Linux and by root")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
@@ -364,7 +360,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path, monkeypatc
 def test_an_output_on_a_full_disk(tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing half-written; into another place it takes only the last stage."""
     clip = shot(tmp_path / "shot", FRAMES)
-    full = {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": str(small_disk / "out"), "format": "png"}, "params": PARAMS}
+    full = clips(str(small_disk / "out")) | {"params": PARAMS}
     (small_disk / "ballast").write_bytes(bytes(4_150_000))
     with pytest.raises(Failed, match="could not be written because the disk is full: free some space or choose another output."):
         pipeline.run(Job.from_document(full, clip.folder))
@@ -378,7 +374,7 @@ def test_a_work_folder_that_became_read_only(tmp_path: Path, small_disk: Path, m
     clip = shot(tmp_path / "shot", 5)
     cut_off(clip, "write", 1)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    with pytest.raises(Failed, match="^The folder .*/cache that FLOW_INPAINT_CACHE names cannot be used .Read-only file system.: choose another.$"):
+    with pytest.raises(Failed, match="^The folder .*/cache that FLOW_INPAINT_CACHE names cannot be used .Read-only file system.: choose"):
         clip.run(**PARAMS)
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert pairs_of(clip, monkeypatch)[0] == 0

@@ -284,4 +284,6 @@ def disk_trouble(path: Path, error: OSError) -> Failed:
     return Failed(f"The work folder {path.parent} cannot be written: {error.strerror}. {_ADVICE}")
 
 
-_ADVICE = "Free some space there (flow-inpaint cache list shows what old work takes), or set FLOW_INPAINT_CACHE to a folder on another disk."
+_ADVICE = (
+    "Free some space there (flow-inpaint cache list shows what old work takes), or set FLOW_INPAINT_CACHE to a folder on another disk."
+)

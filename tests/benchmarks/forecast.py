@@ -58,7 +58,8 @@ def main() -> None:
         print(f"{what:6} {row.get('idle', row['seconds']):9.1f} {row['memory_mib']:11.0f} {row['disk_mib']:9.0f}")
     ratios = (rows["check"][name] / max(rows["run"]["idle" if name == "seconds" else name], 1e-9) for name in _NAMES)
     print("ratio  {:9.2f} {:11.2f} {:9.2f}".format(*ratios))
-    print(f"The check took {rows['check']['took']:.1f} s, the run {rows['run']['seconds']:.1f} s by the clock and {rows['run']['cpu']:.1f} s of processors.")
+    run = rows["run"]
+    print(f"The check took {rows['check']['took']:.1f} s, the run {run['seconds']:.1f} s by the clock and {run['cpu']:.1f} s of processors.")
 
 
 _NAMES = ("seconds", "memory_mib", "disk_mib")
