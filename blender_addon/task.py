@@ -1,6 +1,7 @@
 """One piece of work for the engine, in steps short enough for a window that goes on living."""
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,7 @@ _STAGES = {
 _LOOKING = {"look": "Looking at the footage"}
 
 _RENDER_SHARE = 0.15
+_SHORT = 0.003
 _ABORT_PATIENCE, _END_PATIENCE = 0.6, 0.3
 _BAD_INPUT = ("BadClip", "BadParameter", "BadWeights")
 _END = object()
@@ -76,7 +78,9 @@ class Task:
         self._begun = 0.0
         self._snapshot: render_process.Snapshot | None = None
         self._leftovers = ExitStack()
-        """What goes at every end: half-made files, another Blender. The last one first."""
+        """What goes at every end: half-made files, another Blender. The last one first. None of it is Blender's data."""
+        self._leaving: threading.Thread | None = None
+        self._failure: BaseException | None = None
         self._steps = self._work()
 
     def advance(self, patience: float = 0.0) -> bool:
@@ -86,10 +90,23 @@ class Task:
         """
         self._patience = patience
         self._begun = self._begun or time.monotonic()
-        with self._tidily():
-            if next(self._steps, _END) is not _END:
-                return True
-        self._leftovers.close()
+        if self._leaving is None:
+            try:
+                if next(self._steps, _END) is not _END:
+                    return True
+            except TROUBLE as error:
+                self._failure = in_words(error)
+                self._failure.__cause__ = error
+            except Exception as error:
+                self._failure = error
+            # Deleting many files takes longer than a window may stand still.
+            self._leaving = threading.Thread(target=self._leftovers.close)
+            self._leaving.start()
+        self._leaving.join(max(patience, _SHORT))
+        if self._leaving.is_alive():
+            return True
+        if self._failure is not None:
+            raise self._failure
         return False
 
     def cancel(self) -> None:
@@ -99,6 +116,8 @@ class Task:
     def stop(self) -> None:
         """Ends it at once, whatever it is doing, also when it has not begun."""
         self._steps.close()
+        if self._leaving is not None:
+            self._leaving.join()
         self._leftovers.close()
 
     def status(self) -> str:
@@ -129,7 +148,7 @@ class Task:
 
     @contextmanager
     def _tidily(self) -> Iterator[None]:
-        """Leaves nothing half done when what is inside fails. The trouble of other rooms becomes `TaskError`."""
+        """For what is done when it is made: leaves nothing half done when that fails. The trouble of other rooms becomes `TaskError`."""
         try:
             yield
         except TROUBLE as error:
