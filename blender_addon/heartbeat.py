@@ -58,6 +58,8 @@ def _beat() -> float | None:
         ended = jobs.step()
         if ended is not None:
             _ended(ended)
+        elif (job := jobs.running()) is not None and job.task.so_far is not None:
+            previews.grow(job.task.so_far)
     except Exception:
         # Blender would take the timer away, and with it the jobs that wait.
         traceback.print_exc()
@@ -78,6 +80,8 @@ def _ended(job: jobs.Job) -> None:
     if job.state is jobs.State.DONE and job.task.changes_strips:
         _remember(f"Flow Inpaint {job.verb}")
     previews.show(job.task)
+    if job.task.so_far is not None:
+        previews.close_so_far()
     for note in job.task.notes:
         print(f"Flow Inpaint: {note}", flush=True)
 
@@ -103,16 +107,25 @@ def redraw() -> None:
 def _stop_everything(*_: Any) -> None:
     """Another file takes this one's place, or the add-on or Blender leaves. The engine stays warm for the other file."""
     jobs.stop_all()
+    previews.close_so_far()
     looking.last_check.clear()
+
+
+@persistent
+def _forget(*_: Any) -> None:
+    """A file that was saved while a job went on may name pictures that went with the job."""
+    previews.close_so_far()
 
 
 def register() -> None:
     bpy.app.handlers.load_pre.append(_stop_everything)
+    bpy.app.handlers.load_post.append(_forget)
 
 
 def unregister() -> None:
     _stop_everything()
     bpy.app.handlers.load_pre.remove(_stop_everything)
+    bpy.app.handlers.load_post.remove(_forget)
     if bpy.app.timers.is_registered(_beat):
         bpy.app.timers.unregister(_beat)
     warm_engine.end(wait=1.0)

@@ -48,6 +48,11 @@ class Outputs:
             output["passes"] = {"path": str(self._passes(piece)), "names": self._names}
         return output
 
+    @property
+    def previews(self) -> Path:
+        """Where the engine shows the finished frames of the whole job while it goes on."""
+        return self._place.work / "previews"
+
     def written(self, answer: dict[str, Any]) -> Written:
         """What the engine's answer to the whole job says."""
         passes = self._passes(None) if self.beside else None

@@ -51,7 +51,6 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         whole.enabled = settings.result == properties.FRAMES  # a patch has a format of its own, and needs its source
         whole.prop(settings, "format")
         whole.prop(settings, "mute_source")
-        layout.column().prop(settings, "passes")
         ready = engine_panel.draw(layout, context, context.region.width)
         found = diagnosis.problems(scene)
         _draw_problems(layout, found, context.region.width)
@@ -100,6 +99,21 @@ class SEQUENCER_PT_flow_inpaint_result(_SequencerTab, bpy.types.Panel):
             row.operator("sequencer.flow_inpaint_passes", text="Reveal Passes", icon="HIDE_OFF").action = "REVEAL"
         if shown:
             row.operator("sequencer.flow_inpaint_passes", text="Remove Pass Strips", icon="HIDE_ON").action = "REMOVE"
+
+
+class SEQUENCER_PT_flow_inpaint_passes(_SequencerTab, bpy.types.Panel):
+    """Which pictures about the result are written with it."""
+
+    bl_label = "Passes"
+    bl_parent_id = "SEQUENCER_PT_flow_inpaint"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column(align=True)
+        settings = properties.scene_of(context).flow_inpaint
+        for name in descriptor.passes():
+            if name != properties.PATCH or settings.result != properties.PATCH:
+                column.prop_enum(settings, "passes", name)
 
 
 class SEQUENCER_PT_flow_inpaint_jobs(_SequencerTab, bpy.types.Panel):
@@ -175,6 +189,10 @@ def _draw_job(layout: bpy.types.UILayout, job: jobs.Job, width: int) -> None:
     button.number = job.number
     if job.state is jobs.State.RUNNING:
         layout.progress(factor=job.task.fraction, text=job.status())
+        so_far = job.task.so_far
+        if so_far is not None and so_far.count:
+            last = so_far.start + so_far.count - 1
+            layout.operator("flow_inpaint.look_so_far", text=f"Look at Frames {so_far.start} to {last}", icon="IMAGE_DATA")
     elif job.text:
         sentence.draw(layout, job.text, width, icon="BLANK1")
 
@@ -219,6 +237,7 @@ _CLASSES = (
     SEQUENCER_PT_flow_inpaint,
     SEQUENCER_PT_flow_inpaint_jobs,
     SEQUENCER_PT_flow_inpaint_result,
+    SEQUENCER_PT_flow_inpaint_passes,
     SEQUENCER_PT_flow_inpaint_advanced,
     SEQUENCER_MT_flow_inpaint,
 )

@@ -69,7 +69,7 @@ class Removal(Task):
         whole = document | {"output": self._outputs.document()}
         self.stage = "Looking at the footage"
         found = yield from self._fingerprint(engine, whole, _LOOK_SHARE)
-        answer = yield from self._ask(engine, "render", whole)
+        answer = yield from self._ask(engine, "render", self._watched(engine, whole, self._outputs.previews, resolved.start, self._first))
         self._recipe = recipe.Recipe(
             engine=engine.found_version,
             start=resolved.start,

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -51,6 +53,19 @@ def in_words(error: Exception) -> TaskError:
 TROUBLE = (strips.StripError, engine_client.EngineError, result_files.ResultError)
 
 
+@dataclass
+class SoFar:
+    """The frames of a result that are finished while the job goes on: pictures in `folder`, named by their numbers from `first` on.
+
+    `start`: the timeline frame of the first one; `count`: how many there are.
+    """
+
+    folder: Path
+    first: int
+    start: int
+    count: int = 0
+
+
 class Task:
     """Call `advance` until it returns False.
 
@@ -68,6 +83,7 @@ class Task:
         self.eta_s: float | None = None
         self.frames = 0
         self.notes: list[str] = []
+        self.so_far: SoFar | None = None
         self.may_edit: Callable[[], bool] = lambda: True
         self.changes_strips = False
         self._python = python
@@ -193,6 +209,15 @@ class Task:
         self.fraction = max(self.fraction, self._begin)
         return engine.result
 
+    def _watched(
+        self, engine: engine_client.Engine, document: dict[str, Any], previews: Path, start: int, first: int
+    ) -> dict[str, Any]:
+        """The document of a job whose finished frames can be looked at meanwhile, where there is a window to look in."""
+        if bpy.app.background or not engine.previews:
+            return document
+        self.so_far = SoFar(previews, first, start + first)
+        return document | {"output": document["output"] | {"previews": str(previews)}}
+
     def _fingerprint(self, engine: engine_client.Engine, document: dict[str, Any], share: float) -> Generator[None, None, dict[str, Any]]:
         """What the footage and the matte are like. An engine of the user's own may be too old to say: then no two runs are alike."""
         try:
@@ -252,6 +277,8 @@ class Task:
             self.stage = (_STAGES | _LOOKING).get(engine.progress.stage, engine.progress.stage.capitalize())
             self.fraction = self._begin + self._share * engine.progress.fraction
             self.eta_s = engine.progress.eta_s
+            if self.so_far is not None and engine.progress.stage == "write":
+                self.so_far.count = max(engine.progress.done - 1, 0)  # the frame that it is at may not be whole yet
 
     def _when_free(self) -> Iterator[None]:
         """Waits until the user is not in the middle of moving something."""

@@ -130,7 +130,8 @@ class Update(Task):
                     raise
                 self.notes.append(f"The earlier result could not be used ({str(error).rstrip('.')}): everything was made again.")
                 self.changes = Changes([(0, self._count - 1)], True, self.changes.why)
-        return self._outputs.written((yield from self._ask(engine, "render", whole)))
+        watched = self._watched(engine, whole, self._outputs.previews, self._resolved.start, self._first)
+        return self._outputs.written((yield from self._ask(engine, "render", watched)))
 
     def _changes(self) -> Changes:
         """Everything, when something matters for every frame; else what lies within reach of the frames that have changed."""

@@ -22,6 +22,7 @@ from .media import ClipInfo, Matte, Source, open_output, open_source
 from .methods import Methods
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
 from .passes import Passes, open_passes
+from .previews import Previews
 from .references import link_references, open_references, read_reference, relit
 from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, sources_of, trace_shot
 from .side_by_side import in_order, one_thread_each, pool_of_workers
@@ -124,6 +125,7 @@ class _Run:
             passes = None
             if job.output.passes is not None:
                 passes = stack.enter_context(open_passes(job.output.passes, source, first, last, keep, job.output.path))
+            previews = Previews(job.output.previews)
             surveyed = survey(matte, info, (first, last), self.look.reach, clock, self.references)
             needed = surveyed.needed
             masked = unseen = 0
@@ -134,6 +136,7 @@ class _Run:
                     output.write(picture)
                     if passes:
                         passes.write(picture.index, passes.encoded(picture, picture, _NO_HOLE, _NOWHERE, None))
+                    previews.write(picture.index, previews.encoded(picture))
             else:
                 stack.enter_context(one_thread_each())
                 pool = stack.enter_context(pool_of_workers())
@@ -152,7 +155,7 @@ class _Run:
                 with clock.beats("fill", 3 * frames) as pulse:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)
-                masked, unseen = self._write(source, store, surveyed.region, (first, last), output, passes, pool)
+                masked, unseen = self._write(source, store, surveyed.region, (first, last), output, passes, previews, pool)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
             folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
@@ -258,7 +261,15 @@ class _Run:
         return read_reference(self.references[frame], info).valid[region]
 
     def _write(
-        self, source, store: ShotStore, region, wanted: tuple[int, int], output, passes: Passes | None, pool: ThreadPoolExecutor
+        self,
+        source,
+        store: ShotStore,
+        region,
+        wanted: tuple[int, int],
+        output,
+        passes: Passes | None,
+        previews: Previews,
+        pool: ThreadPoolExecutor,
     ) -> tuple[int, int]:
         """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
         first, last = wanted
@@ -268,17 +279,18 @@ class _Run:
         def made(picture):
             hole = store.hole(picture.index)
             if not hole.any():
-                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None)
+                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None), previews.encoded(picture)
             found = sources_of(store, picture.index, self.look)
             result = picture.composite(compose(store, picture.index, self.look, found), hole, origin=origin)
             about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin, found))
-            return result, hole, about
+            return result, hole, about, previews.encoded(result)
 
-        for picture, hole, about in in_order(pool, made, source.read(first, last)):
+        for picture, hole, about, preview in in_order(pool, made, source.read(first, last)):
             self.clock.tick("write", picture.index - first + 1, last - first + 1)
             output.write(picture)
             if passes:
                 passes.write(picture.index, about)
+            previews.write(picture.index, preview)
             masked += int(hole.sum())
             unseen += store.unseen.read(picture.index)[0].size
         return masked, unseen

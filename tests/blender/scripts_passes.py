@@ -120,6 +120,20 @@ def revealed() -> dict[str, Any]:
     return found | {"same": again == found["passes"], "after": of_passes(), "files_after": listing(folder)}
 
 
+def scaled() -> dict[str, Any]:
+    """At another size the edge of a patch is not seen: it differs from whole frames by no more than rounding."""
+    found = {}
+    for scale in (2.5, 0.6):
+        shows = []
+        for kind in ("frames", "patch"):
+            pictures(f"scaled-{scale}-{kind}", result=kind)
+            for strip in (strips()[SOURCE], named()):
+                strip.transform.scale_x = strip.transform.scale_y = scale
+            shows.append(shown(START + 5, (f"{STEM}_001",) if kind == "frames" else (SOURCE, f"{STEM}_001")))
+        found[str(scale)] = differing(*shows)
+    return found
+
+
 def patch() -> dict[str, Any]:
     """The patch over the source shows what whole frames show; an update makes it again in its frames only."""
     pictures("whole")
@@ -211,6 +225,7 @@ install()
 answer(
     {
         "revealed": revealed,
+        "scaled": scaled,
         "patch": patch,
         "made_again": made_again,
         "some_frames_and_a_cut": some_frames_and_a_cut,

@@ -66,6 +66,10 @@ def test_the_patch_over_the_source_is_the_whole_result(case):
     assert [f.rpartition("/")[2] for f in found["files"] if f.startswith(f"flow_inpaint/{STEM}_001/")] == numbers(12)
 
 
+def test_a_scaled_patch_has_no_rim(case):
+    assert all(most <= 2 for _, most in case("scaled").values()), case("scaled")
+
+
 def test_a_patch_is_made_again_where_something_has_changed(case):
     found = case("patch")
     assert found["result"]["done"] == "updated" and found["result"]["frames"] == 6 and found["nothing"] == "nothing"
