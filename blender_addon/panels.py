@@ -45,12 +45,8 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         shown.enabled = bool(masks)
         shown.operator("flow_inpaint.show_matte", text="", icon="OVERLAY", depress=strips.mattes.shown(masks))
         row.operator("flow_inpaint.make_matte", text="", icon="ADD")
-        for name in ("reference_channel", "preset", "range", "output", "result"):
+        for name in ("reference_channel", "preset", "range", "output"):
             layout.prop(settings, name)
-        whole = layout.column()
-        whole.enabled = settings.result == properties.FRAMES  # a patch has a format of its own, and needs its source
-        whole.prop(settings, "format")
-        whole.prop(settings, "mute_source")
         ready = engine_panel.draw(layout, context, context.region.width)
         found = diagnosis.problems(scene)
         _draw_problems(layout, found, context.region.width)
@@ -101,18 +97,27 @@ class SEQUENCER_PT_flow_inpaint_result(_SequencerTab, bpy.types.Panel):
             row.operator("sequencer.flow_inpaint_passes", text="Remove Pass Strips", icon="HIDE_ON").action = "REMOVE"
 
 
-class SEQUENCER_PT_flow_inpaint_passes(_SequencerTab, bpy.types.Panel):
-    """Which pictures about the result are written with it."""
+class SEQUENCER_PT_flow_inpaint_output(_SequencerTab, bpy.types.Panel):
+    """What is made, how it is stored, and which pictures about it are written too."""
 
-    bl_label = "Passes"
+    bl_label = "Output"
     bl_parent_id = "SEQUENCER_PT_flow_inpaint"
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        column = self.layout.column(align=True)
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
         settings = properties.scene_of(context).flow_inpaint
+        patch = settings.result == properties.PATCH
+        layout.prop(settings, "result")
+        whole = layout.column()
+        whole.enabled = not patch  # a patch has a format of its own, and needs its source
+        whole.prop(settings, "format")
+        whole.prop(settings, "mute_source")
+        column = layout.column(align=True, heading="Passes")
         for name in descriptor.passes():
-            if name != properties.PATCH or settings.result != properties.PATCH:
+            if not (patch and name == properties.PATCH):
                 column.prop_enum(settings, "passes", name)
 
 
@@ -237,7 +242,7 @@ _CLASSES = (
     SEQUENCER_PT_flow_inpaint,
     SEQUENCER_PT_flow_inpaint_jobs,
     SEQUENCER_PT_flow_inpaint_result,
-    SEQUENCER_PT_flow_inpaint_passes,
+    SEQUENCER_PT_flow_inpaint_output,
     SEQUENCER_PT_flow_inpaint_advanced,
     SEQUENCER_MT_flow_inpaint,
 )

@@ -63,7 +63,7 @@ def reveal(scene: bpy.types.Scene, result: Any, names: Iterable[str] | None = No
     shown = {_about(strip)["name"] for strip in revealed(scene, made.id)}
     there = found(result)
     if not there:
-        raise strips.StripError(f"Strip '{result.name}' has no passes: choose some under 'Passes', then update it with the panel's settings.")
+        raise strips.StripError(f"Strip '{result.name}' has no passes: choose some under Output, then update it with the panel's settings.")
     at = max(strips.first_content(result), 0)
     added = []
     for name in there:

@@ -132,7 +132,8 @@ fi
 
 say "in a window"
 code=0
-inside xvfb-run -a -s "-screen 0 1600x900x24" blender --app-template Video_Editing -p 0 0 1600 900 \
+height=${REAL_BLENDER_STORY:+1040}  # for the manual: all of the panel is to be seen
+inside xvfb-run -a -s "-screen 0 1600x${height:=900}x24" blender --app-template Video_Editing -p 0 0 1600 "$height" \
     --python-exit-code 1 --python "$work/$story" \
     >"$work/window.log" 2>&1 || code=$?
 if [ -n "${REAL_BLENDER_STORY:-}" ]; then

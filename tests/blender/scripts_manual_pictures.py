@@ -134,7 +134,7 @@ def afterwards() -> Iterator[None]:
     yield from pause(0.5)
     yield from photograph("7_result.png")
     press("sequencer.flow_inpaint_passes", action="REVEAL")
-    strips()["Unseen of Street_flow_inpaint_001"].mute = False
+    strips()["Confidence of Street_flow_inpaint_001"].mute = False
     area, _ = sequencer()
     with bpy.context.temp_override(window=window(), area=area, region=next(r for r in area.regions if r.type == "WINDOW")):
         bpy.ops.sequencer.view_all()

@@ -118,7 +118,7 @@ def test_passes_of_a_part_lie_on_its_frames(case):
 
 def test_what_is_refused(case):
     found = case("refused")
-    assert "has no passes: choose some under 'Passes'" in found["none"] and "was not made by Flow Inpaint" in found["source"]
+    assert "has no passes: choose some under Output" in found["none"] and "was not made by Flow Inpaint" in found["source"]
     assert "no strip named 'nobody'" in found["nobody"]
     sentence = f"Strip '{SOURCE}' is blended with what is below it, so an alpha patch over it would not hide the object: choose Whole Frames."
     assert sentence in found["blended"] and found["problem"] == [sentence]
