@@ -134,6 +134,29 @@ def scaled() -> dict[str, Any]:
     return found
 
 
+def opened_once() -> dict[str, Any]:
+    """A file is opened by Blender once, until another takes its place."""
+    edit("opened")
+    files, opened = room("strips.files"), []
+    picture = WORK / f"opened-{VERSION}.png"
+    shutil.copyfile(CLIPS / "coordinates_160x96.png", picture)
+    strip = strips().new_image("opened", str(picture), 7, 1)
+    before = files._opened
+    files._opened = lambda *of: opened.append(of) or before(*of)
+    try:
+        sizes = [files.picture(strip).size for _ in range(3)]
+        shutil.copyfile(CLIPS / "coordinates_320x192.png", picture)
+        sizes.append(files.picture(strip).size)
+        picture.unlink()
+        try:
+            files.picture(strip)
+        except room("strips").StripError as error:
+            gone = str(error)
+    finally:
+        files._opened = before
+    return {"sizes": sizes, "opened": len(opened), "gone": gone}
+
+
 def patch() -> dict[str, Any]:
     """The patch over the source shows what whole frames show; an update makes it again in its frames only."""
     pictures("whole")
@@ -226,6 +249,7 @@ answer(
     {
         "revealed": revealed,
         "scaled": scaled,
+        "opened_once": opened_once,
         "patch": patch,
         "made_again": made_again,
         "some_frames_and_a_cut": some_frames_and_a_cut,

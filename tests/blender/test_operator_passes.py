@@ -70,6 +70,11 @@ def test_a_scaled_patch_has_no_rim(case):
     assert all(most <= 2 for _, most in case("scaled").values()), case("scaled")
 
 
+def test_a_file_is_opened_once_until_it_changes(case):
+    found = case("opened_once")
+    assert found["sizes"] == [[160, 96]] * 3 + [[320, 192]] and found["opened"] == 3 and "opened-" in found["gone"]
+
+
 def test_a_patch_is_made_again_where_something_has_changed(case):
     found = case("patch")
     assert found["result"]["done"] == "updated" and found["result"]["frames"] == 6 and found["nothing"] == "nothing"
