@@ -46,7 +46,7 @@ class Progress:
     stage: str
     fraction: float
     eta_s: float | None
-    done: int
+    done: int = 0
 
 
 def find_python(preference: str, environment: Mapping[str, str] = os.environ) -> str:
