@@ -65,10 +65,11 @@ def _beat() -> float | None:
         traceback.print_exc()
     finally:
         took = 1000 * (time.perf_counter() - begun)
-        if jobs.running() is None:
+        running = jobs.running()
+        if running is None or running.task.ending:
             longest_end_ms = max(longest_end_ms, took)
         elif took > longest_ms:
-            longest_ms, longest_in = took, jobs.running().task.stage
+            longest_ms, longest_in = took, running.task.stage
     now = " ".join(job.status() for job in jobs.listed)
     if now != _shown:
         _shown = now

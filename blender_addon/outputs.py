@@ -20,6 +20,19 @@ class Written:
     passes: Path | None
 
 
+@dataclass
+class SoFar:
+    """The frames of a result that are finished while the job goes on: pictures in `folder`, named by their numbers from `first` on.
+
+    `start`: the timeline frame of the first one; `count`: how many there are.
+    """
+
+    folder: Path
+    first: int
+    start: int
+    count: int = 0
+
+
 class Outputs:
     """The outputs of one task, below the folder that its place has for what is still being made."""
 

@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 
 from . import looking, strips
-from .task import SoFar, Task
+from .outputs import SoFar
+from .task import Task
 
 SO_FAR = "Flow Inpaint So Far"
 _GROW_S = 1.0

@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from . import descriptor, engine_client, render_process, result_files, strips, warm_engine
+from .outputs import SoFar
 
 _STARTING = "Starting the engine"
 _STAGES = {
@@ -51,19 +51,6 @@ def in_words(error: Exception) -> TaskError:
 
 
 TROUBLE = (strips.StripError, engine_client.EngineError, result_files.ResultError)
-
-
-@dataclass
-class SoFar:
-    """The frames of a result that are finished while the job goes on: pictures in `folder`, named by their numbers from `first` on.
-
-    `start`: the timeline frame of the first one; `count`: how many there are.
-    """
-
-    folder: Path
-    first: int
-    start: int
-    count: int = 0
 
 
 class Task:
@@ -124,6 +111,11 @@ class Task:
         if self._failure is not None:
             raise self._failure
         return False
+
+    @property
+    def ending(self) -> bool:
+        """Whether its work is over, and what it leaves is being taken away."""
+        return self._leaving is not None
 
     def cancel(self) -> None:
         """Asks for the end; `advance` raises `Cancelled` within a second."""
