@@ -21,6 +21,7 @@ longest_in = ""
 longest_end_ms = 0.0
 """The same for beats in which a job ended, which includes making its strip."""
 
+_kept = 0
 _refused_since = 0.0
 _shown = ""
 
@@ -56,6 +57,7 @@ def _beat() -> float | None:
     begun = time.perf_counter()
     try:
         ended = jobs.step()
+        _keep(ended or jobs.running())
         if ended is not None:
             _ended(ended)
         elif (job := jobs.running()) is not None and job.task.so_far is not None:
@@ -77,9 +79,15 @@ def _beat() -> float | None:
     return TICK if jobs.busy() else None
 
 
-def _ended(job: jobs.Job) -> None:
-    if job.state is jobs.State.DONE and job.task.changes_strips:
+def _keep(job: jobs.Job | None) -> None:
+    """Makes one undo step of what the job has changed, at once: what it leaves behind may take a while to go."""
+    global _kept
+    if job is not None and job.task.succeeded and job.task.changes_strips and _kept != job.number:
+        _kept = job.number
         _remember(f"Flow Inpaint {job.verb}")
+
+
+def _ended(job: jobs.Job) -> None:
     previews.show(job.task)
     if job.task.so_far is not None:
         previews.close_so_far()

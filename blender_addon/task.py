@@ -117,6 +117,11 @@ class Task:
         """Whether its work is over, and what it leaves is being taken away."""
         return self._leaving is not None
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether its work is over and went well."""
+        return self.ending and self._failure is None
+
     def cancel(self) -> None:
         """Asks for the end; `advance` raises `Cancelled` within a second."""
         self._cancelling = True
