@@ -1,7 +1,29 @@
 """Flow Inpaint in Blender's video sequencer: removes what a mask channel covers from a strip."""
-from . import command_line, engine_operators, mask_channels, operators, operators_mattes, panels, preferences, properties, reference_export
+from . import (
+    command_line,
+    engine_operators,
+    mask_channels,
+    operators,
+    operators_mattes,
+    operators_passes,
+    panels,
+    preferences,
+    properties,
+    reference_export,
+)
 
-_ROOMS = (properties, preferences, operators, operators_mattes, engine_operators, mask_channels, reference_export, panels, command_line)
+_ROOMS = (
+    properties,
+    preferences,
+    operators,
+    operators_mattes,
+    operators_passes,
+    engine_operators,
+    mask_channels,
+    reference_export,
+    panels,
+    command_line,
+)
 
 
 def register() -> None:

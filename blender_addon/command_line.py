@@ -15,7 +15,7 @@ from typing import Any
 
 import bpy
 
-from . import command_options, descriptor, engine_command, preferences, properties, recipe, removal, strips, task, updating, warm_engine
+from . import command_options, descriptor, engine_command, passes, preferences, properties, recipe, removal, strips, task, updating, warm_engine
 from .command_options import COMMAND, UsageError
 from .task import TROUBLE, Cancelled, Task, TaskError, in_words
 
@@ -205,7 +205,7 @@ def _listed(scene: bpy.types.Scene) -> dict[str, Any]:
         paths = strips.files.paths(strip)
         place = paths[0] if strip.type == "MOVIE" else paths[0].parent
         about = {name: made.request[name] for name in ("mask_channel", "params", "format", "output")}
-        files = {"path": str(place), "files": len(paths), "missing": len(recipe.missing(strip))}
+        files = {"path": str(place), "files": len(paths), "missing": len(recipe.missing(strip)), "passes": passes.found(strip)}
         frames = [strips.left(strip), strips.right(strip) - 1]
         found.append({"strip": strip.name, "kind": "result", "source": made.source["name"], "frames": frames, "engine": made.engine, **about, **files})
     return {"scene": scene.name, "strips": found}

@@ -33,6 +33,8 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError("--all takes no --strip and no --update (--help lists the options)")
     if not (options.list or options.all or options.update or options.strip):
         raise UsageError("say what to do: --strip NAME, --all, --update or --list (--help lists the options)")
+    if options.mute_source and options.result == properties.PATCH:
+        raise UsageError("--mute-source does not go with --result patch: a patch lies over its source (--help lists the options)")
     if options.frames and not options.strip:
         raise UsageError("--frames needs --strip NAME (--help lists the options)")
     if options.frames and options.update:
@@ -42,7 +44,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the command line says, by the names of the operator's properties."""
-    names = ("mask_channel", "reference_channel", "preset", "format", "frames", "mute_source", *descriptor.parameters())
+    names = ("mask_channel", "reference_channel", "preset", "format", "frames", "mute_source", "result", "passes", *descriptor.parameters())
     found = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.output is not None:
         found["output"] = options.output if options.output.startswith("//") else str(Path(options.output).absolute())
@@ -64,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="DIR", help=f"the folder of the results; otherwise the scene's ({properties.DEFAULT_OUTPUT})")
     parser.add_argument("--preset", choices=list(descriptor.presets()), help="otherwise the scene's")
     parser.add_argument("--format", choices=list(descriptor.formats()), help="otherwise the scene's")
+    parser.add_argument("--result", choices=[properties.FRAMES, properties.PATCH], help="whole frames, or only what was replaced; otherwise the scene's")
+    parser.add_argument("--passes", type=_passes, metavar="A,B", help=f"write these too: {', '.join(descriptor.passes())}; all or none; otherwise the scene's")
     parser.add_argument("--mute-source", action="store_true", default=None, help="mute the source strip once its result is there")
     parser.add_argument("--save", action="store_true", help="save the .blend file with the new strips")
     parameters = parser.add_argument_group("parameters", "otherwise the scene's, or the preset's where --preset is given")
@@ -85,6 +89,15 @@ def _frames(text: str) -> tuple[int, int]:
     if first > last:
         raise argparse.ArgumentTypeError(f"'{text}' are no frames: write the first and the last one, such as 10-40")
     return first, last
+
+
+def _passes(text: str) -> tuple[str, ...]:
+    known = tuple(descriptor.passes())
+    names = known if text == "all" else () if text == "none" else tuple(text.split(","))
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"'{name}' is no pass: choose from {', '.join(known)}, or say all or none")
+    return properties.in_order(names)
 
 
 def _values(declared: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,11 @@ def formats() -> dict[str, dict[str, Any]]:
     return {f["name"]: f for f in descriptor()["formats"]}
 
 
+def passes() -> dict[str, dict[str, Any]]:
+    """Pictures about a result by name."""
+    return {p["name"]: p for p in descriptor()["passes"]}
+
+
 def preset_value(preset: str, name: str) -> Any:
     """What parameter `name` is when only the preset says so."""
     return presets()[preset]["values"].get(name, parameters()[name]["default"])

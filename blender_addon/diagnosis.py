@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import frame_range, recipe, removal, result_files, strips
+from . import frame_range, properties, recipe, removal, result_files, strips
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def _strips(scene: bpy.types.Scene) -> list[Problem]:
     if all(map(strips.mattes.empty, masks)):
         return [Problem(f"The mask '{masks[0].name}' is empty: draw around what is to go.", "flow_inpaint.draw_matte", "Draw Matte")]
     try:
+        if scene.flow_inpaint.result == properties.PATCH:
+            removal.under_a_patch(scene, source)
         wanted = frame_range.of(scene, scene.flow_inpaint.range)
         if wanted is not None:
             removal.inside(source, wanted)

@@ -41,11 +41,12 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """`fraction` of the whole job, 0..1; `eta_s` seconds left, None while unknown."""
+    """`fraction` of the whole job, 0..1; `eta_s` seconds left, None while unknown; `done` frames are through the stage, or nearly."""
 
     stage: str
     fraction: float
     eta_s: float | None
+    done: int = 0
 
 
 def find_python(preference: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -93,6 +94,8 @@ class Engine:
         self.python = python
         self.ready = False
         self.found_version = ""
+        self.previews = False
+        """Whether it shows finished frames while a job goes on."""
         self.result: dict[str, Any] | None = None
         self.progress: Progress | None = None
         self.messages: list[tuple[str, str]] = []
@@ -194,7 +197,8 @@ class Engine:
             raise EngineError(self._obituary(message))
         params = message.get("params")
         if message.get("method") == "progress" and isinstance(params, dict):
-            self.progress = Progress(str(params.get("stage", "")), _number(params.get("fraction")) or 0.0, _number(params.get("eta_s")))
+            fraction, done = (_number(params.get(name)) or 0.0 for name in ("fraction", "done"))
+            self.progress = Progress(str(params.get("stage", "")), fraction, _number(params.get("eta_s")), int(done))
         elif message.get("method") == "message" and isinstance(params, dict):
             self.messages.append((str(params.get("level", "info")), str(params.get("text", ""))))
         elif message.get("id") in self._pending:
@@ -216,6 +220,7 @@ class Engine:
     def _check(self, description: Any) -> None:
         effect = description.get("effect") if isinstance(description, dict) else None
         found = self.found_version = str(effect.get("version", "")) if isinstance(effect, dict) else ""
+        self.previews = isinstance(effect, dict) and effect.get("previews") is True
         if not found:
             raise EngineError(f"What answers in {self.python} is no engine of Flow Inpaint: {HOW_TO_SET}.")
         if found.split(".")[:2] != self._version.split(".")[:2]:

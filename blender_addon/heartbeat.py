@@ -21,6 +21,7 @@ longest_in = ""
 longest_end_ms = 0.0
 """The same for beats in which a job ended, which includes making its strip."""
 
+_kept = 0
 _refused_since = 0.0
 _shown = ""
 
@@ -56,17 +57,21 @@ def _beat() -> float | None:
     begun = time.perf_counter()
     try:
         ended = jobs.step()
+        _keep(ended or jobs.running())
         if ended is not None:
             _ended(ended)
+        elif (job := jobs.running()) is not None and job.task.so_far is not None:
+            previews.grow(job.task.so_far)
     except Exception:
         # Blender would take the timer away, and with it the jobs that wait.
         traceback.print_exc()
     finally:
         took = 1000 * (time.perf_counter() - begun)
-        if jobs.running() is None:
+        running = jobs.running()
+        if running is None or running.task.ending:
             longest_end_ms = max(longest_end_ms, took)
         elif took > longest_ms:
-            longest_ms, longest_in = took, jobs.running().task.stage
+            longest_ms, longest_in = took, running.task.stage
     now = " ".join(job.status() for job in jobs.listed)
     if now != _shown:
         _shown = now
@@ -74,10 +79,18 @@ def _beat() -> float | None:
     return TICK if jobs.busy() else None
 
 
-def _ended(job: jobs.Job) -> None:
-    if job.state is jobs.State.DONE and job.task.changes_strips:
+def _keep(job: jobs.Job | None) -> None:
+    """Makes one undo step of what the job has changed, at once: what it leaves behind may take a while to go."""
+    global _kept
+    if job is not None and job.task.succeeded and job.task.changes_strips and _kept != job.number:
+        _kept = job.number
         _remember(f"Flow Inpaint {job.verb}")
+
+
+def _ended(job: jobs.Job) -> None:
     previews.show(job.task)
+    if job.task.so_far is not None:
+        previews.close_so_far()
     for note in job.task.notes:
         print(f"Flow Inpaint: {note}", flush=True)
 
@@ -103,16 +116,25 @@ def redraw() -> None:
 def _stop_everything(*_: Any) -> None:
     """Another file takes this one's place, or the add-on or Blender leaves. The engine stays warm for the other file."""
     jobs.stop_all()
+    previews.close_so_far()
     looking.last_check.clear()
+
+
+@persistent
+def _forget(*_: Any) -> None:
+    """A file that was saved while a job went on may name pictures that went with the job."""
+    previews.close_so_far()
 
 
 def register() -> None:
     bpy.app.handlers.load_pre.append(_stop_everything)
+    bpy.app.handlers.load_post.append(_forget)
 
 
 def unregister() -> None:
     _stop_everything()
     bpy.app.handlers.load_pre.remove(_stop_everything)
+    bpy.app.handlers.load_post.remove(_forget)
     if bpy.app.timers.is_registered(_beat):
         bpy.app.timers.unregister(_beat)
     warm_engine.end(wait=1.0)

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from . import heartbeat, jobs, looking, preferences, properties, removal, task, updating
+from . import heartbeat, jobs, looking, preferences, previews, properties, removal, task, updating
 from .task import TROUBLE, Cancelled, Task, TaskError, in_words
 
 TROUBLES = (TaskError, *TROUBLE)
@@ -207,6 +207,22 @@ class FLOW_INPAINT_OT_job(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class FLOW_INPAINT_OT_look_so_far(bpy.types.Operator):
+    """Look at the frames that are finished: a sequence in an image editor that follows the playhead and grows. It closes with the job"""
+
+    bl_idname = "flow_inpaint.look_so_far"
+    bl_label = "Look at What Is Finished"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        job = jobs.running()
+        if job is None or job.task.so_far is None or not job.task.so_far.count:
+            self.report({"ERROR"}, "No frame of a result is finished yet: wait until the result is being written.")
+            return {"CANCELLED"}
+        previews.show_so_far(job.task.so_far)
+        return {"FINISHED"}
+
+
 class FLOW_INPAINT_OT_use_preset(bpy.types.Operator):
     """Forget the changed parameters and use the preset's values"""
 
@@ -225,6 +241,7 @@ _CLASSES = (
     SEQUENCER_OT_flow_inpaint_preview,
     SEQUENCER_OT_flow_inpaint_check,
     FLOW_INPAINT_OT_job,
+    FLOW_INPAINT_OT_look_so_far,
     FLOW_INPAINT_OT_use_preset,
 )
 

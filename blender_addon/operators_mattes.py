@@ -112,6 +112,7 @@ class FLOW_INPAINT_OT_load_settings(_OnActive, bpy.types.Operator):
         settings.mask_channel, settings.output = wanted["mask_channel"], wanted["output"]
         settings.reference_channel = wanted.get("reference_channel", 0)
         settings.format, settings.mute_source = wanted["format"], wanted["mute_source"]
+        settings.result, settings.passes = wanted.get("result", properties.FRAMES), set(properties.in_order(wanted.get("passes", ())))
         settings.preset = params.pop("preset", descriptor.default_preset())
         settings.changes = json.dumps(params) if params else ""
 

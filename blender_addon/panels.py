@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, diagnosis, engine_panel, jobs, looking, mask_channels, properties, recipe, sentence, strips
+from . import descriptor, diagnosis, engine_panel, jobs, looking, mask_channels, passes, properties, recipe, sentence, strips
 
 _ICONS = {
     jobs.State.WAITING: "TIME",
@@ -14,9 +14,9 @@ _ICONS = {
     jobs.State.FAILED: "ERROR",
     jobs.State.CANCELLED: "X",
 }
-_MISSING_S = 2.0
+_SEEN_S = 2.0
 
-_missing: dict[tuple[str, str], tuple[float, int]] = {}
+_seen: dict[tuple[str, str], tuple[float, int, list[str]]] = {}
 
 
 class _SequencerTab:
@@ -45,7 +45,7 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         shown.enabled = bool(masks)
         shown.operator("flow_inpaint.show_matte", text="", icon="OVERLAY", depress=strips.mattes.shown(masks))
         row.operator("flow_inpaint.make_matte", text="", icon="ADD")
-        for name in ("reference_channel", "preset", "range", "output", "format", "mute_source"):
+        for name in ("reference_channel", "preset", "range", "output"):
             layout.prop(settings, name)
         ready = engine_panel.draw(layout, context, context.region.width)
         found = diagnosis.problems(scene)
@@ -81,7 +81,7 @@ class SEQUENCER_PT_flow_inpaint_result(_SequencerTab, bpy.types.Panel):
         made = recipe.read(strip)
         preset = descriptor.presets().get(made.request["params"].get("preset", ""), {}).get("label", "?")
         layout.label(text=f"Made of '{made.source['name']}' by version {made.engine}, preset {preset}")
-        missing = _missing_of(strip)
+        missing, there = _on_disk(strip)
         if missing:
             sentence.draw(layout, f"{missing} of its files {'is' if missing == 1 else 'are'} missing: make them again.", context.region.width)
         column = layout.column(align=True)
@@ -89,6 +89,36 @@ class SEQUENCER_PT_flow_inpaint_result(_SequencerTab, bpy.types.Panel):
         column.operator("sequencer.flow_inpaint_update", text=label, icon="FILE_REFRESH").settings = "RECIPE"
         column.operator("sequencer.flow_inpaint_update", text="Update with the Panel's Settings").settings = "PANEL"
         column.operator("flow_inpaint.load_settings")
+        shown = passes.revealed(properties.scene_of(context), made.id)
+        row = layout.row(align=True)
+        if len(shown) < len(there):
+            row.operator("sequencer.flow_inpaint_passes", text="Reveal Passes", icon="HIDE_OFF").action = "REVEAL"
+        if shown:
+            row.operator("sequencer.flow_inpaint_passes", text="Remove Pass Strips", icon="HIDE_ON").action = "REMOVE"
+
+
+class SEQUENCER_PT_flow_inpaint_output(_SequencerTab, bpy.types.Panel):
+    """What is made, how it is stored, and which pictures about it are written too."""
+
+    bl_label = "Output"
+    bl_parent_id = "SEQUENCER_PT_flow_inpaint"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = properties.scene_of(context).flow_inpaint
+        patch = settings.result == properties.PATCH
+        layout.prop(settings, "result")
+        whole = layout.column()
+        whole.enabled = not patch  # a patch has a format of its own, and needs its source
+        whole.prop(settings, "format")
+        whole.prop(settings, "mute_source")
+        column = layout.column(align=True, heading="Passes")
+        for name in descriptor.passes():
+            if not (patch and name == properties.PATCH):
+                column.prop_enum(settings, "passes", name)
 
 
 class SEQUENCER_PT_flow_inpaint_jobs(_SequencerTab, bpy.types.Panel):
@@ -164,19 +194,23 @@ def _draw_job(layout: bpy.types.UILayout, job: jobs.Job, width: int) -> None:
     button.number = job.number
     if job.state is jobs.State.RUNNING:
         layout.progress(factor=job.task.fraction, text=job.status())
+        so_far = job.task.so_far
+        if so_far is not None and so_far.count:
+            last = so_far.start + so_far.count - 1
+            layout.operator("flow_inpaint.look_so_far", text=f"Look at Frames {so_far.start} to {last}", icon="IMAGE_DATA")
     elif job.text:
         sentence.draw(layout, job.text, width, icon="BLANK1")
 
 
-def _missing_of(strip: Any) -> int:
-    """How many of the strip's files are missing. The disk is not asked at every redraw."""
+def _on_disk(strip: Any) -> tuple[int, list[str]]:
+    """How many of the result's files are missing, and which passes it has. The disk is not asked at every redraw."""
     key = (strip.name, str(strips.files.paths(strip)[0]))
-    at, number = _missing.get(key, (0.0, 0))
-    if time.monotonic() - at > _MISSING_S:
-        number = len(recipe.missing(strip))
-        _missing.clear()
-        _missing[key] = time.monotonic(), number
-    return number
+    at, number, there = _seen.get(key, (0.0, 0, []))
+    if time.monotonic() - at > _SEEN_S:
+        number, there = len(recipe.missing(strip)), passes.found(strip)
+        _seen.clear()
+        _seen[key] = time.monotonic(), number, there
+    return number, there
 
 
 def _menu(self: Any, _context: bpy.types.Context) -> None:
@@ -194,6 +228,8 @@ class SEQUENCER_MT_flow_inpaint(bpy.types.Menu):
         layout = self.layout
         layout.operator("sequencer.flow_inpaint", text="Remove")
         layout.operator("sequencer.flow_inpaint_update")
+        layout.operator("sequencer.flow_inpaint_passes", text="Reveal Passes").action = "REVEAL"
+        layout.operator("sequencer.flow_inpaint_passes", text="Remove Pass Strips").action = "REMOVE"
         layout.separator()
         layout.operator("sequencer.flow_inpaint_preview")
         layout.operator("sequencer.flow_inpaint_check")
@@ -206,6 +242,7 @@ _CLASSES = (
     SEQUENCER_PT_flow_inpaint,
     SEQUENCER_PT_flow_inpaint_jobs,
     SEQUENCER_PT_flow_inpaint_result,
+    SEQUENCER_PT_flow_inpaint_output,
     SEQUENCER_PT_flow_inpaint_advanced,
     SEQUENCER_MT_flow_inpaint,
 )

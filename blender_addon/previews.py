@@ -1,12 +1,20 @@
-"""Shows a preview's picture in an image editor: one that is open, else one in a window of its own."""
+"""Shows pictures in an image editor, one that is open or else one in a window of its own: a preview's, and what is finished of a job."""
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import bpy
 
 from . import looking, strips
+from .outputs import SoFar
 from .task import Task
+
+SO_FAR = "Flow Inpaint So Far"
+_GROW_S = 1.0
+
+_grown_at = 0.0
 
 
 def show(task: Task) -> None:
@@ -18,6 +26,45 @@ def show(task: Task) -> None:
             space.mode = "VIEW"
             space.image = image
             _fit_soon()
+
+
+def show_so_far(so_far: SoFar) -> None:
+    """Opens the finished frames as a sequence that follows the playhead, and goes on growing. Nothing of it is in the timeline."""
+    close_so_far()
+    space = editor()
+    if space is None:
+        return
+    image = bpy.data.images.load(str(so_far.folder / f"{so_far.first:05d}.jpg"))
+    image.name, image.source = SO_FAR, "SEQUENCE"
+    space.mode, space.image = "VIEW", image
+    user = space.image_user
+    # The picture of the sequence's first frame is the one with number 1 plus the offset.
+    user.frame_start, user.frame_offset, user.frame_duration = so_far.start, so_far.first - 1, so_far.count
+    user.use_auto_refresh = True
+    _fit_soon()
+
+
+def grow(so_far: SoFar) -> None:
+    """Lets the sequence that is shown know what has been finished since. Seldom: each time Blender may read a picture."""
+    global _grown_at
+    if SO_FAR not in bpy.data.images or time.monotonic() - _grown_at < _GROW_S:
+        return
+    _grown_at = time.monotonic()
+    for space in _editors():
+        if space.image is not None and space.image.name == SO_FAR and space.image_user.frame_duration != so_far.count:
+            space.image_user.frame_duration = so_far.count
+
+
+def close_so_far() -> None:
+    """The files go with the job, and the picture with them."""
+    image = bpy.data.images.get(SO_FAR)
+    if image is not None:
+        bpy.data.images.remove(image)
+
+
+def _editors() -> Iterator[bpy.types.SpaceImageEditor]:
+    for window in bpy.context.window_manager.windows:
+        yield from (area.spaces.active for area in window.screen.areas if area.type == "IMAGE_EDITOR")
 
 
 def _fit_soon() -> None:

@@ -6,7 +6,7 @@ parameter counts as given only when somebody changed it, so that it never hides 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from . import descriptor, frame_range
 
 DEFAULT_OUTPUT = "//flow_inpaint/"
 DEFAULT_MASK_CHANNEL = 2
+FRAMES, PATCH = "frames", "patch"
+"""What the new strip shows: whole pictures, or only what was replaced, over the source that stays to be seen."""
 
 # Since 4.5 a path has to say that it may begin with //; 5.x shows it in red otherwise.
 _BLEND_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties else set()
@@ -27,7 +29,8 @@ class Request:
     """What to do, as the user said it.
 
     `source` empty: the active strip. `params` as the engine takes them, preset included. `frames`: the first and the last
-    timeline frame wanted; None: the whole strip. `mute_source`: hide the source once the result is there.
+    timeline frame wanted; None: the whole strip. `mute_source`: hide the source once the result is there. `result`: FRAMES or
+    PATCH. `passes`: the names of those to write too, in the descriptor's order.
     """
 
     source: str
@@ -38,6 +41,8 @@ class Request:
     frames: tuple[int, int] | None = None
     mute_source: bool = False
     reference_channel: int = 0
+    result: str = FRAMES
+    passes: tuple[str, ...] = ()
 
 
 def scene_of(context: bpy.types.Context) -> bpy.types.Scene:
@@ -60,7 +65,15 @@ def request(scene: bpy.types.Scene, given: Mapping[str, Any]) -> Request:
         given.get("frames") or frame_range.of(scene, fixed["range"]),
         fixed["mute_source"],
         fixed["reference_channel"],
+        fixed["result"],
+        in_order(fixed["passes"]),
     )
+
+
+def in_order(passes: Iterable[str]) -> tuple[str, ...]:
+    """The names in the descriptor's order, without those that this version does not know."""
+    wanted = set(passes)
+    return tuple(name for name in descriptor.passes() if name in wanted)
 
 
 def operator_annotations() -> dict[str, Any]:
@@ -127,6 +140,21 @@ def _fixed(**more: Any) -> dict[str, Any]:
             **more,
         ),
         "range": EnumProperty(name="Frames", description="Which frames of the strip are repaired", items=frame_range.ITEMS, **more),
+        "result": EnumProperty(
+            name="Result",
+            description="What the new strip shows",
+            items=[
+                (FRAMES, "Whole Frames", "The repaired footage, in the format below"),
+                (PATCH, "Alpha Patch", "Only what was replaced, as PNG or EXR with alpha, over the source, which stays as it is and is never muted"),
+            ],
+            **more,
+        ),
+        "passes": EnumProperty(
+            name="Passes",
+            description="Pictures about the result that are written beside it (Shift-click for several). Reveal Passes adds them as strips",
+            items=[(name, p["label"], p["hint"], number) for number, (name, p) in zip((1, 2, 4, 8), descriptor.passes().items(), strict=True)],
+            **more | {"options": more.get("options", set()) | {"ENUM_FLAG"}},
+        ),
         "mute_source": BoolProperty(
             name="Mute Source", description="Mute the source strip once the repaired footage is there", default=False, **more
         ),

@@ -14,7 +14,7 @@ from typing import Any
 import bpy
 
 from . import strips
-from .properties import Request
+from .properties import Request, in_order
 
 PROPERTY, MARK = "flow_inpaint", "flow_inpaint_mark"
 VERSION = 1
@@ -152,7 +152,8 @@ def request_of(request: Request, source: Any) -> dict[str, Any]:
     """What a recipe or a mark keeps of a request: its frames move with the source strip."""
     kept = {name: value for name, value in asdict(request).items() if name != "source"}
     begin = strips.left(source)
-    return kept | {"frames": None if request.frames is None else [frame - begin for frame in request.frames]}
+    frames = None if request.frames is None else [frame - begin for frame in request.frames]
+    return kept | {"frames": frames, "passes": list(request.passes)}
 
 
 def _request(kept: dict[str, Any], source: Any) -> Request | None:
@@ -161,7 +162,7 @@ def _request(kept: dict[str, Any], source: Any) -> Request | None:
     frames, begin = known.get("frames"), strips.left(source)
     window = None if frames is None else (begin + frames[0], begin + frames[1])
     try:
-        return Request(**known | {"source": source.name, "frames": window})
+        return Request(**known | {"source": source.name, "frames": window, "passes": in_order(known.get("passes", ()))})
     except TypeError:
         return None
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, recipe, strips
-from .properties import Request
+from . import engine_client, recipe, strips
+from .outputs import Outputs, Written
+from .properties import PATCH, Request
 from .task import Task, TaskError, reach_of
 
 _LOOK_SHARE = 0.1
@@ -37,6 +38,7 @@ class Removal(Task):
 
     def result(self) -> dict[str, Any]:
         made = {"source": self.subject, "strip": self.strip_name, "channel": self.channel, "path": str(self.path)}
+        made["passes"] = self._outputs.beside
         return made | {"done": "made", "frames": self.frames, "notes": self.notes}
 
     def _resolve(self, scene: bpy.types.Scene) -> None:
@@ -49,26 +51,25 @@ class Removal(Task):
             "request": recipe.request_of(request, source),
         }
         self._resolved = resolved
+        self._outputs = Outputs(self._place, request, resolved.floating)
         self._first, self.frames = wanted(resolved, request)
         self.notes += resolved.notes
         self._snap(scene, resolved, self._place.work)
 
     def _work(self) -> Iterator[None]:
-        format = descriptor.formats()[self._request.format]
-        target = self._place.target(format["extension"], format["kind"])
-        files = yield from self._with_engine(lambda engine: self._render(engine, target))
+        written = yield from self._with_engine(self._render)
         yield from self._when_free()
-        self.path = self._place.commit(target)
-        self._put(None if format["kind"] == "video" else files)
+        self.path = self._outputs.commit(written)
+        self._put(written.files)
 
-    def _render(self, engine: engine_client.Engine, target: Path) -> Generator[None, None, list[str]]:
+    def _render(self, engine: engine_client.Engine) -> Generator[None, None, Written]:
         resolved, request = self._resolved, self._request
         yield from self._render_strips(engine, resolved.renders)
         document = job_of(resolved, request, self._first, self.frames)
-        output = {"path": str(target), "format": request.format}
+        whole = document | {"output": self._outputs.document()}
         self.stage = "Looking at the footage"
-        found = yield from self._fingerprint(engine, document | {"output": output}, _LOOK_SHARE)
-        result = yield from self._ask(engine, "render", document | {"output": output})
+        found = yield from self._fingerprint(engine, whole, _LOOK_SHARE)
+        answer = yield from self._ask(engine, "render", self._watched(engine, whole, self._outputs.previews, resolved.start, self._first))
         self._recipe = recipe.Recipe(
             engine=engine.found_version,
             start=resolved.start,
@@ -81,17 +82,18 @@ class Removal(Task):
             job=document,
             **self._known,
         )
-        return result["files"]
+        return self._outputs.written(answer)
 
     def _put(self, files: list[str] | None) -> None:
         scene, resolved = self._scene(), self._resolved
         if scene is None:
             raise TaskError(f"The scene of strip '{resolved.strip_name}' is gone: the result lies in {self.path}.")
         start = resolved.start + self._first
-        strip = strips.place(scene, resolved.strip_name, self.path, files, start, self.frames, self.path.stem, how=resolved.how)
+        patch = self._request.result == PATCH
+        strip = strips.place(scene, resolved.strip_name, self.path, files, start, self.frames, self.path.stem, resolved.how, patch=patch)
         recipe.write(strip, self._recipe)
         self.strip_name, self.channel = strip.name, strip.channel
-        if self._request.mute_source:
+        if self._request.mute_source and not patch:
             strips.find(scene, resolved.strip_name).mute = True
         masks = [mask for mask in map(lambda name: strips.find(scene, name), self._known["mattes"]) if mask is not None]
         if strips.mattes.shown(masks):
@@ -101,8 +103,10 @@ class Removal(Task):
 def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path) -> strips.Resolved:
     """The strips as the engine needs them: the frames that are asked for, with those around them that it looks at. Raises `StripError`."""
     window = None
+    strip = strips.find_source(scene, source)
+    if request.result == PATCH:
+        under_a_patch(scene, strip)
     if request.frames is not None:
-        strip = strips.find_source(scene, source)
         inside(strip, request.frames)
         reach = reach_of(request.params)
         window = request.frames[0] - reach, request.frames[1] + reach
@@ -110,11 +114,19 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
     if request.reference_channel == request.mask_channel:
         raise strips.StripError(f"Channel {request.mask_channel} is the mask channel: put the references on another channel.")
     clean = strips.references(scene, source, request.reference_channel)
-    shift = resolved.start - strips.left(strips.find_source(scene, source))
+    shift = resolved.start - strips.left(strip)
     near = [one | {"frame": one["frame"] - shift} for one in clean if 0 <= one["frame"] - shift < resolved.length]
     if near:
         resolved.document["references"] = near
     return resolved
+
+
+def under_a_patch(scene: bpy.types.Scene, strip: Any) -> None:
+    """Raises `StripError` when an alpha patch over the strip would not be seen as it should."""
+    if strips.blended(scene, strip):
+        raise strips.StripError(
+            f"Strip '{strip.name}' is blended with what is below it, so an alpha patch over it would not hide the object: choose Whole Frames."
+        )
 
 
 def inside(strip: Any, frames: tuple[int, int]) -> None:

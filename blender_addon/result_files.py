@@ -43,6 +43,11 @@ def remove_if_empty(folder: Path) -> None:
         return
 
 
+def passes_beside(result: Path) -> Path:
+    """Where the passes of a movie file, or of a folder of pictures, lie: a folder for each."""
+    return result.with_name(result.name.partition(".")[0] + ".passes")
+
+
 class ResultPlace:
     """A reserved name in the output folder, with a folder beside it for what is still being made.
 
@@ -65,8 +70,8 @@ class ResultPlace:
         """What the engine is to write: a movie file, or a folder of pictures."""
         return self.work / (self.name + extension if kind == "video" else self.name)
 
-    def commit(self, written: Path) -> Path:
-        """Moves what the engine wrote to its place and returns that. Raises `ResultError`."""
+    def commit(self, written: Path, passes: Path | None = None) -> Path:
+        """Moves what the engine wrote to its place and returns that; the folder of the passes too. Raises `ResultError`."""
         if not written.exists():
             raise ResultError(f"The engine says that it is done, but has not written {written.name}.")
         place = self.folder / written.name
@@ -74,7 +79,11 @@ class ResultPlace:
             place = self.folder / (self._next_free() + written.suffix)
         try:
             os.rename(written, place)
+            if passes is not None:
+                os.rename(passes, passes_beside(place))
         except OSError as error:
+            if place.exists():
+                os.rename(place, written)
             raise ResultError(f"The result cannot be moved to {place} ({error.strerror}): check the folder.") from error
         return place
 

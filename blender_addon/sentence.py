@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import bpy
 
-_LETTER = 7  # pixels, on average and with some to spare
+_LETTER, _ICON = 7, 26  # pixels: of a letter on average and with some to spare, of the icon and the margins
 
 
 def draw(layout: bpy.types.UILayout, text: str, width: int, icon: str = "ERROR") -> None:
     """The text on as many lines as `width` pixels need."""
-    per_line = max(20, round(width / bpy.context.preferences.system.ui_scale / _LETTER))
+    per_line = max(20, round((width / bpy.context.preferences.system.ui_scale - _ICON) / _LETTER))
     column = layout.column(align=True)
     column.scale_y = 0.8
     line = ""

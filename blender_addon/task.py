@@ -1,14 +1,17 @@
 """One piece of work for the engine, in steps short enough for a window that goes on living."""
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import bpy
 
 from . import descriptor, engine_client, render_process, result_files, strips, warm_engine
+from .outputs import SoFar
 
 _STARTING = "Starting the engine"
 _STAGES = {
@@ -23,6 +26,7 @@ _STAGES = {
 _LOOKING = {"look": "Looking at the footage"}
 
 _RENDER_SHARE = 0.15
+_SHORT = 0.003
 _ABORT_PATIENCE, _END_PATIENCE = 0.6, 0.3
 _BAD_INPUT = ("BadClip", "BadParameter", "BadWeights")
 _END = object()
@@ -66,6 +70,7 @@ class Task:
         self.eta_s: float | None = None
         self.frames = 0
         self.notes: list[str] = []
+        self.so_far: SoFar | None = None
         self.may_edit: Callable[[], bool] = lambda: True
         self.changes_strips = False
         self._python = python
@@ -76,7 +81,9 @@ class Task:
         self._begun = 0.0
         self._snapshot: render_process.Snapshot | None = None
         self._leftovers = ExitStack()
-        """What goes at every end: half-made files, another Blender. The last one first."""
+        """What goes at every end: half-made files, another Blender. The last one first. None of it is Blender's data."""
+        self._leaving: threading.Thread | None = None
+        self._failure: BaseException | None = None
         self._steps = self._work()
 
     def advance(self, patience: float = 0.0) -> bool:
@@ -86,11 +93,34 @@ class Task:
         """
         self._patience = patience
         self._begun = self._begun or time.monotonic()
-        with self._tidily():
-            if next(self._steps, _END) is not _END:
-                return True
-        self._leftovers.close()
+        if self._leaving is None:
+            try:
+                if next(self._steps, _END) is not _END:
+                    return True
+            except TROUBLE as error:
+                self._failure = in_words(error)
+                self._failure.__cause__ = error
+            except Exception as error:
+                self._failure = error
+            # Deleting many files takes longer than a window may stand still.
+            self._leaving = threading.Thread(target=self._leftovers.close)
+            self._leaving.start()
+        self._leaving.join(max(patience, _SHORT))
+        if self._leaving.is_alive():
+            return True
+        if self._failure is not None:
+            raise self._failure
         return False
+
+    @property
+    def ending(self) -> bool:
+        """Whether its work is over, and what it leaves is being taken away."""
+        return self._leaving is not None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its work is over and went well."""
+        return self.ending and self._failure is None
 
     def cancel(self) -> None:
         """Asks for the end; `advance` raises `Cancelled` within a second."""
@@ -99,6 +129,8 @@ class Task:
     def stop(self) -> None:
         """Ends it at once, whatever it is doing, also when it has not begun."""
         self._steps.close()
+        if self._leaving is not None:
+            self._leaving.join()
         self._leftovers.close()
 
     def status(self) -> str:
@@ -129,7 +161,7 @@ class Task:
 
     @contextmanager
     def _tidily(self) -> Iterator[None]:
-        """Leaves nothing half done when what is inside fails. The trouble of other rooms becomes `TaskError`."""
+        """For what is done when it is made: leaves nothing half done when that fails. The trouble of other rooms becomes `TaskError`."""
         try:
             yield
         except TROUBLE as error:
@@ -173,6 +205,15 @@ class Task:
         self._begin = min(self._begin + self._share, 1.0)
         self.fraction = max(self.fraction, self._begin)
         return engine.result
+
+    def _watched(
+        self, engine: engine_client.Engine, document: dict[str, Any], previews: Path, start: int, first: int
+    ) -> dict[str, Any]:
+        """The document of a job whose finished frames can be looked at meanwhile, where there is a window to look in."""
+        if bpy.app.background or not engine.previews:
+            return document
+        self.so_far = SoFar(previews, first, start + first)
+        return document | {"output": document["output"] | {"previews": str(previews)}}
 
     def _fingerprint(self, engine: engine_client.Engine, document: dict[str, Any], share: float) -> Generator[None, None, dict[str, Any]]:
         """What the footage and the matte are like. An engine of the user's own may be too old to say: then no two runs are alike."""
@@ -233,6 +274,8 @@ class Task:
             self.stage = (_STAGES | _LOOKING).get(engine.progress.stage, engine.progress.stage.capitalize())
             self.fraction = self._begin + self._share * engine.progress.fraction
             self.eta_s = engine.progress.eta_s
+            if self.so_far is not None and engine.progress.stage == "write":
+                self.so_far.count = max(engine.progress.done - 1, 0)  # the frame that it is at may not be whole yet
 
     def _when_free(self) -> Iterator[None]:
         """Waits until the user is not in the middle of moving something."""

@@ -12,8 +12,9 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, recipe, removal, strips
-from .properties import Request
+from . import engine_client, passes, recipe, removal, strips
+from .outputs import Outputs, Written
+from .properties import FRAMES, PATCH, Request
 from .task import Task, TaskError, reach_of
 
 _KEY = 8
@@ -49,6 +50,7 @@ class Update(Task):
         with self._tidily():
             self._read(scene, settings or {})
             self._resolved = removal.resolve(scene, self._request, self._request.source, self._place.work)
+            self._outputs = Outputs(self._place, self._request, self._resolved.floating)
             self._first, self._count = removal.wanted(self._resolved, self._request)
             self.notes += self._resolved.notes
             self._snap(scene, self._resolved, self._place.work)
@@ -60,6 +62,7 @@ class Update(Task):
 
     def result(self) -> dict[str, Any]:
         made = {"source": self._request.source, "strip": self.strip_name, "path": str(self.path), "notes": self.notes}
+        made["passes"] = self._outputs.beside
         done = "updated" if self.changes.runs else "nothing"
         ranges = [[self._timeline(first), self._timeline(last)] for first, last in self.changes.runs]
         return made | {"done": done, "frames": self.changes.frames, "ranges": ranges, "why": self.changes.why}
@@ -77,7 +80,7 @@ class Update(Task):
         self._old = old
         self._request = replace(old.to_request(source, channel), **{k: v for k, v in settings.items() if k != "mask_channel"})
         paths = strips.files.paths(strip)
-        self._base = _Base(strip.type == "MOVIE", paths, frozenset(recipe.missing(strip)))
+        self._base = _Base(strip.type == "MOVIE", paths, frozenset(recipe.missing(strip)), passes.folder_of(strip), passes.found(strip))
         self.path = paths[0] if strip.type == "MOVIE" else paths[0].parent
         self._mattes = [mask.name for mask in strips.mask_strips(scene, source, channel)]
         self._identity, self._kept = recipe.identity(source), recipe.request_of(self._request, source)
@@ -87,21 +90,18 @@ class Update(Task):
         made = yield from self._with_engine(self._make)
         yield from self._when_free()
         if made is not None:
-            target, files = made
-            self.path = self._place.commit(target)
-            self._put(files)
+            self.path = self._outputs.commit(made)
+            self._put(made.files)
         elif self._new != self._old:
             self._rewrite()
 
-    def _make(self, engine: engine_client.Engine) -> Generator[None, None, tuple[Path, list[str] | None] | None]:
-        """What was written and the names of its pictures; None when nothing has changed."""
-        format = descriptor.formats()[self._request.format]
-        target = self._place.target(format["extension"], format["kind"])
+    def _make(self, engine: engine_client.Engine) -> Generator[None, None, Written | None]:
+        """What was written; None when nothing has changed."""
         yield from self._render_strips(engine, self._resolved.renders)
         document = removal.job_of(self._resolved, self._request, self._first, self._count)
         self.stage = "Looking for changes"
-        output = {"path": str(target), "format": self._request.format}
-        found = yield from self._fingerprint(engine, document | {"output": output}, _LOOK_SHARE)
+        whole = document | {"output": self._outputs.document()}
+        found = yield from self._fingerprint(engine, whole, _LOOK_SHARE)
         self._new = replace(
             self._old,
             engine=engine.found_version,
@@ -122,18 +122,16 @@ class Update(Task):
             return None
         self.changes_strips = True
         self.frames = self.changes.frames
-        files = None
         if not self.changes.whole:
             try:
-                files = yield from self._pieces(engine, document, target, format)
+                return (yield from self._pieces(engine, document))
             except engine_client.EngineError as error:
-                if error.status != "BadClip" or target.exists():
+                if error.status != "BadClip" or self._outputs.target.exists():
                     raise
                 self.notes.append(f"The earlier result could not be used ({str(error).rstrip('.')}): everything was made again.")
                 self.changes = Changes([(0, self._count - 1)], True, self.changes.why)
-        if files is None:
-            files = (yield from self._ask(engine, "render", document | {"output": output}))["files"]
-        return target, None if format["kind"] == "video" else files
+        watched = self._watched(engine, whole, self._outputs.previews, self._resolved.start, self._first)
+        return self._outputs.written((yield from self._ask(engine, "render", watched)))
 
     def _changes(self) -> Changes:
         """Everything, when something matters for every frame; else what lies within reach of the frames that have changed."""
@@ -143,11 +141,12 @@ class Update(Task):
             (not old.keys or not new.keys, "the engine cannot tell what has changed"),
             (old.engine != new.engine, f"the engine is {new.engine} and was {old.engine}"),
             (old.methods != new.methods, "other methods are used now"),
-            (old.request["params"] != new.request["params"] or old.request["format"] != new.request["format"], "the settings have changed"),
+            (_kind(old) != _kind(new), "the settings have changed"),
             ((old.how, old.size) != (new.how, new.size), "the source's pictures are got in another way"),
             ((old.first, old.count, len(old.keys)) != (new.first, new.count, len(new.keys)), "other frames are shown"),
             (self._base.movie and bool(self._base.missing), "the file is missing"),
             (len(self._base.missing) == len(self._base.paths), "the files are missing"),
+            (not set(self._outputs.beside) <= set(self._base.passes), "passes are wanted that are not there"),
         ]
         for so, why in whole:
             if so:
@@ -156,6 +155,7 @@ class Update(Task):
         changed = [k - self._first for k in range(len(new.keys) // _KEY) if _key(old, k) != _key(new, k)]
         touched = {j for k in changed for j in range(max(k - reach, 0), min(k + reach, count - 1) + 1)}
         lost = {number for number in self._base.missing if number < count}
+        lost |= passes.missing(self._base.folder, self._outputs.beside, new.first, count)
         why = " and ".join(w for w, so in (("the source or the matte has changed", touched), ("files are missing", lost)) if so)
         runs = _runs(sorted(touched | lost))
         spliced = not self._base.movie or self._request.format in _SPLICED
@@ -163,21 +163,28 @@ class Update(Task):
             return Changes(everything, True, why)
         return Changes(runs, runs == everything, why)
 
-    def _pieces(self, engine: engine_client.Engine, document: dict[str, Any], target: Path, format: dict[str, Any]) -> Generator[None, None, Any]:
-        pieces = []
-        done = 0
+    def _pieces(self, engine: engine_client.Engine, document: dict[str, Any]) -> Generator[None, None, Written]:
+        """The changed frames, put into the earlier result and its passes."""
+        outputs, base, done = self._outputs, self._base, 0
+        pieces: list[dict[str, Any]] = []
         for number, (first, last) in enumerate(self.changes.runs):
-            path = self._place.work / f"piece-{number}{format['extension'] if format['kind'] == 'video' else ''}"
             frames = [self._first + first, self._first + last]
             share = 0.95 * (last + 1 - first) / max(self.frames - done, 1)
             done += last + 1 - first
-            made = yield from self._ask(
-                engine, "render", document | {"frames": frames, "output": {"path": str(path), "format": self._request.format}}, share
-            )
-            pieces.append({"path": str(path), "at": first} | ({"files": made["files"]} if format["kind"] != "video" else {}))
+            job = document | {"frames": frames, "output": outputs.document(number)}
+            pieces.append(outputs.piece(number, (yield from self._ask(engine, "render", job, share)), first))
         self.stage = "Putting the new frames in"
-        base = {"path": str(self.path)} | ({} if self._base.movie else {"files": [path.name for path in self._base.paths]})
-        return (yield from self._ask(engine, "splice", {"base": base, "pieces": pieces, "output": str(target)}))["files"]
+        for name in outputs.beside:
+            kept = passes.files(base.folder / name, self._first, self._count)
+            parts = [outputs.pass_piece(number, name, first) for number, (first, _) in enumerate(self.changes.runs)]
+            yield from self._splice(engine, {"path": str(base.folder / name), "files": kept}, parts, outputs.spliced_pass(name))
+        before = {"path": str(self.path)} | ({} if base.movie else {"files": [path.name for path in base.paths]})
+        return outputs.spliced((yield from self._splice(engine, before, pieces, outputs.target)))
+
+    def _splice(
+        self, engine: engine_client.Engine, base: dict[str, Any], pieces: list[dict[str, Any]], output: Path
+    ) -> Generator[None, None, list[str]]:
+        return (yield from self._ask(engine, "splice", {"base": base, "pieces": pieces, "output": str(output)}, 0.5))["files"]
 
     def _put(self, files: list[str] | None) -> None:
         """Every strip that shows the earlier result shows the new one; if that has another shape, a new strip takes their place."""
@@ -186,16 +193,19 @@ class Update(Task):
         if not showing:
             raise TaskError(f"Strip '{self.strip_name}' is gone: the new result lies in {self.path}.")
         old, new = self._old, self._new
-        same = (files is None) == self._base.movie and (old.count, old.how, old.size) == (new.count, new.how, new.size)
-        if same:
+        patch = self._request.result == PATCH
+        same = (files is None) == self._base.movie and patch == (old.request.get("result") == PATCH)
+        if same and (old.count, old.how, old.size) == (new.count, new.how, new.size):
             for strip in showing:
                 strips.repoint(strip, self.path, files)
             self._rewrite()
+            passes.renew(scene, showing[0])
             return
         start = self._timeline(0)
         before, source, how = showing[0].name, self._request.source, self._resolved.how
-        strip = strips.place(scene, source, self.path, files, start, self._count, self.path.stem, how, instead=showing)
+        strip = strips.place(scene, source, self.path, files, start, self._count, self.path.stem, how, instead=showing, patch=patch)
         recipe.write(strip, new)
+        passes.renew(scene, strip)
         self.strip_name = strip.name
         self.notes.append(f"The result has another shape: '{strip.name}' takes the place of '{before}'.")
 
@@ -208,11 +218,18 @@ class Update(Task):
 
 @dataclass(frozen=True)
 class _Base:
-    """The earlier result's files, and the numbers of those that are missing."""
+    """The earlier result's files and the numbers of those that are missing; the folder of its passes and which are there."""
 
     movie: bool
     paths: list[Path]
     missing: frozenset[int]
+    folder: Path
+    passes: list[str]
+
+
+def _kind(of: recipe.Recipe) -> tuple[Any, ...]:
+    """What of the settings matters for every frame."""
+    return of.request["params"], of.request["format"], of.request.get("result", FRAMES)
 
 
 def _key(of: recipe.Recipe, number: int) -> str:

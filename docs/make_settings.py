@@ -13,20 +13,23 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 DESCRIPTOR = HERE.parent / "engine" / "flow_inpaint" / "effect.toml"
 TARGET = HERE / "settings.md"
+PICTURES = HERE / "settings" / "pictures.toml"
 
 
-def text(about: dict[str, Any]) -> str:
+def text(about: dict[str, Any], pictures: dict[str, Any]) -> str:
+    """`pictures`: what `make_setting_pictures.py` has made, by the names of the settings."""
     lines = [
         "# Every setting",
         "",
         "Made by `docs/make_settings.py` from `effect.toml`; do not edit. On the command line each is an option; in Python",
-        "the same name with underscores. A setting that nobody has changed takes the preset's value.",
+        "the same name with underscores. A setting that nobody has changed takes the preset's value. The pictures show the demo shot",
+        "made small; what has none does nothing that could be seen in them.",
     ]
     for group in about["groups"]:
         lines += ["", f"## {group['label']}"]
         for one in about["parameters"]:
             if one["group"] == group["name"]:
-                lines += _setting(one, about["presets"])
+                lines += _setting(one, about["presets"]) + _picture(one, pictures)
     lines += ["", "## Presets", "", "| preset | what for | changes |", "|---|---|---|"]
     for name, preset in about["presets"].items():
         changes = ", ".join(f"`{key}` = {_said(value)}" for key, value in preset["values"].items()) or "nothing"
@@ -48,6 +51,14 @@ def _setting(one: dict[str, Any], presets: dict[str, Any]) -> list[str]:
     return [*lines, f"*{'; '.join(facts)}*"]
 
 
+def _picture(one: dict[str, Any], pictures: dict[str, Any]) -> list[str]:
+    shown = pictures.get(one["name"])
+    if shown is None:
+        return []
+    left, right = shown["said"]
+    return ["", f"![{one['label']}: {left} on the left, {right} on the right](settings/{one['name']}.png)", "", f"{shown['caption']}."]
+
+
 def _said(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
@@ -57,7 +68,7 @@ def _said(value: Any) -> str:
 
 
 def main() -> int:
-    wanted = text(tomllib.loads(DESCRIPTOR.read_text("utf-8")))
+    wanted = text(*(tomllib.loads(path.read_text("utf-8")) for path in (DESCRIPTOR, PICTURES)))
     if "--check" in sys.argv[1:]:
         if TARGET.is_file() and TARGET.read_text("utf-8") == wanted:
             return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def test_every_picture_of_the_manual_is_shown():
     text = (DOCS / "manual.md").read_text("utf-8")
     for picture in (DOCS / "manual").glob("*.png"):
         assert f"manual/{picture.name}" in text, picture
+
+
+def test_every_picture_of_a_setting_is_shown_and_small():
+    text = (DOCS / "settings.md").read_text("utf-8")
+    pictures = list((DOCS / "settings").glob("*.png"))
+    assert len(pictures) == text.count("](settings/") == len(tomllib.loads((DOCS / "settings" / "pictures.toml").read_text("utf-8")))
+    assert all(picture.stat().st_size < 60_000 for picture in pictures)
 
 
 def test_the_manual_speaks_of_buttons_that_exist():

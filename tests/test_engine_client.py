@@ -78,7 +78,7 @@ def test_a_job_is_done(start, job, tmp_path):
     engine = start("copy")
     result = finish(engine, job)
     assert result["files"] == ["result.mkv"] and (tmp_path / "out/result.mkv").read_bytes() == b"footage"
-    assert engine.progress == client.Progress("copying", 0.5, 1.0)
+    assert engine.progress == client.Progress("copying", 0.5, 1.0, done=1) and not engine.previews
     assert engine.messages == [("warning", "The fake engine copies.")]
     engine.close(wait=5.0)
     assert not engine.alive

@@ -3,6 +3,7 @@
     ROOT/engine.json    the stamp, written last and in one go: it names the environment that is used. Without it nothing is installed.
     ROOT/e1, e2 ...     environments. Each installation makes a new one where it stays, because environments do not survive being
                         moved; one that the stamp does not name is half made or outlived, and goes with the next installation.
+    ROOT/t              temporary files of an installation, on the disk whose room was looked at
     ROOT/downloads      wheels and parts of wheels, kept until an installation succeeds
     ROOT/install.log    what the last installation did, every word of pip included
     ROOT/lock           held by whoever changes any of this
@@ -88,6 +89,7 @@ class Place:
         self.root = root
         self.log = root / "install.log"
         self.downloads = root / "downloads"
+        self.scratch = root / "t"
         self._stamp = root / "engine.json"
 
     # --- looking ---
@@ -166,11 +168,15 @@ class Place:
             raise about_folder(error, self.root) from error
 
     def tidy(self) -> None:
-        """Removes every environment that the stamp does not name. What is in use on Windows stays for the next time."""
+        """Removes every environment that the stamp does not name, and what an installation that was killed left of its temporary files.
+
+        What is in use on Windows stays for the next time.
+        """
         stamp = self.stamp()
         for folder in self._environments():
             if stamp is None or folder.name != stamp.folder:
                 shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def remove(self) -> None:
         """Everything but the lock, the stamp first. Raises `SetupError` when something stays, or somebody is at work here."""

@@ -107,25 +107,25 @@ class Worker:
                 f"The engine's folder {self._plan.root} has a path of more than {LONGEST_WINDOWS_ROOT} letters, which Windows cannot go"
                 " down from: choose a shorter 'Engine Folder' in the add-on's preferences."
             )
-        with open(self._place.log, "w", encoding="utf-8") as self._log:
-            self.log(f"Flow Inpaint {self._wheel.version}, {self._python} ({sys.executable}), networks: {self._plan.torch}")
-            self._place.tidy()
-            environment = self._place.new_environment()
-            try:
-                stamp = self._made(environment)
-            except BaseException:
-                shutil.rmtree(environment, ignore_errors=True)
-                raise
-            finally:
-                shutil.rmtree(self._scratch, ignore_errors=True)
-            self._place.commit(stamp)
-            self._place.tidy()
-            shutil.rmtree(self._place.downloads, ignore_errors=True)
-            self.log("Done.")
+        self._log = open(self._place.log, "w", encoding="utf-8")  # to the end of the process: `main` has something to say too
+        self.log(f"Flow Inpaint {self._wheel.version}, {self._python} ({sys.executable}), networks: {self._plan.torch}")
+        self._place.tidy()
+        environment = self._place.new_environment()
+        try:
+            stamp = self._made(environment)
+        except BaseException:
+            shutil.rmtree(environment, ignore_errors=True)
+            raise
+        finally:
+            shutil.rmtree(self._place.scratch, ignore_errors=True)
+        self._place.commit(stamp)
+        self._place.tidy()
+        shutil.rmtree(self._place.downloads, ignore_errors=True)
+        self.log("Done.")
         return stamp
 
     def _made(self, environment: Path) -> Stamp:
-        self._scratch.mkdir(exist_ok=True)
+        self._place.scratch.mkdir(exist_ok=True)
         self._make_environment(environment)
         if self._plan.wheels:
             self._install(environment, ["--no-index", "--find-links", str(self._plan.wheels), self._plan.requirement], 0.15)
@@ -138,7 +138,7 @@ class Worker:
         for note in self_test.examine(lambda words: self._run_engine(environment, words), self._plan.torch):
             self.say(note=note)
         self._stage("Testing the engine on a small clip", 0.97)
-        self_test.remove_something(lambda words: self._run_engine(environment, words), self._scratch / "clip")
+        self_test.remove_something(lambda words: self._run_engine(environment, words), self._place.scratch / "clip")
         base = getattr(sys, "_base_executable", None) or sys.executable
         return Stamp(environment.name, base, platform.python_version(), self._wheel.version, self._wheel.sha256, self._plan.torch, torch)
 
@@ -176,7 +176,7 @@ class Worker:
 
     def _resolved(self, environment: Path, arguments: list[str]) -> list[dict]:
         """pip's report on what it would install."""
-        report = self._scratch / "report.json"
+        report = self._place.scratch / "report.json"
         # Reads the beginnings of wheels where the index has no descriptions of them.
         quick = ["--use-feature", "fast-deps"]
         for options in (quick, []):
@@ -272,13 +272,8 @@ class Worker:
         }
         if self._plan.wheels:
             kept = {k: v for k, v in kept.items() if not k.startswith("PIP_")} | {"PIP_CONFIG_FILE": os.devnull}
-        scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._scratch))
+        scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._place.scratch))
         return kept | scratch | {"PIP_USER": "0", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1", "NO_COLOR": "1"}
-
-    @property
-    def _scratch(self) -> Path:
-        """For temporary files: on the disk whose room was looked at."""
-        return self._plan.root / "t"
 
 
 def _pip_version(environment: Path) -> tuple[int, ...]:

@@ -3,12 +3,12 @@
 The only room that knows how sequencer data differs between Blender versions.
 """
 from . import files, mattes
-from .api import active, channel_muted, find, left, length, right, top_strips
+from .api import active, channel_muted, find, first_content, left, length, remove, right, top_strips
 from .errors import StripError
-from .place import free_channel, place, repoint
+from .place import free_channel, place, place_pass, repoint
 from .references import check_free, export_frame, place_reference, references
 from .render import Render, light_copy
-from .resolve import Resolved, find_source, mask_strips, resolve, within
+from .resolve import Resolved, blended, find_source, mask_strips, resolve, within
 from .timing import first_shown
 from .treatment import How, refuse_kinds
 
@@ -18,12 +18,14 @@ __all__ = [
     "Resolved",
     "StripError",
     "active",
+    "blended",
     "channel_muted",
     "check_free",
     "export_frame",
     "files",
     "find",
     "find_source",
+    "first_content",
     "first_shown",
     "free_channel",
     "left",
@@ -32,9 +34,11 @@ __all__ = [
     "mask_strips",
     "mattes",
     "place",
+    "place_pass",
     "place_reference",
     "references",
     "refuse_kinds",
+    "remove",
     "repoint",
     "resolve",
     "right",

@@ -36,6 +36,11 @@ def pictures(scene: bpy.types.Scene, channel: int) -> list[Strip]:
     return [strip for strip in top_strips(scene) if strip.channel == channel and strip.type != "SOUND"]
 
 
+def remove(strip: Strip) -> None:
+    """Takes a strip that lies directly on the timeline away."""
+    collection(strip.id_data.sequence_editor).remove(strip)
+
+
 def find(scene: bpy.types.Scene, name: str) -> Strip | None:
     """The strip of that name that lies directly on the timeline, not inside a meta strip."""
     return next((strip for strip in top_strips(scene) if strip.name == name), None)
@@ -79,6 +84,11 @@ def set_right(strip: Strip, frame: int) -> None:
 def content_start(strip: Strip) -> float:
     """The timeline frame on which the strip's content begins, trimmed or not."""
     return float(_first(strip, "content_start", "frame_start"))
+
+
+def first_content(strip: Strip) -> int:
+    """Which frame of the strip's content its left edge shows, where time runs as it does on the timeline."""
+    return left(strip) - round(content_start(strip))
 
 
 def content_end(strip: Strip) -> float:

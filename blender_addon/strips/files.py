@@ -16,6 +16,7 @@ from .errors import StripError
 
 ENGINE_READS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
 _WITH_ALPHA = {32, 64, 128}
+_PICTURES_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Picture:
     size: tuple[int, int]
     alpha: bool
     deep: bool
+
+
+_pictures: dict[tuple[str, int, int], Picture] = {}
 
 
 def paths(strip: api.Strip) -> list[Path]:
@@ -50,6 +54,23 @@ def check(strip: api.Strip) -> None:
 def picture(strip: api.Strip) -> Picture:
     """Size, alpha and depth of the strip's first picture. Raises `StripError` when Blender cannot read it."""
     path = paths(strip)[0]
+    try:
+        state = os.stat(path)
+    except OSError:
+        state = None
+    # Blender takes up to 50 ms to open a movie: a file that has not changed is opened once.
+    key = (str(path), state.st_mtime_ns, state.st_size) if state else None
+    found = _pictures.get(key) if key else None
+    if found is None:
+        found = _opened(strip, path)
+        if key:
+            if len(_pictures) >= _PICTURES_KEPT:
+                _pictures.clear()
+            _pictures[key] = found
+    return found
+
+
+def _opened(strip: api.Strip, path: Path) -> Picture:
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:

@@ -45,12 +45,13 @@ def place(
     how: How | None = None,
     instead: Sequence[api.Strip] = (),
     channel: int | None = None,
+    patch: bool = False,
 ) -> api.Strip:
     """The result as a new strip above the source strip: same time, place, blend, opacity and colours. Touches no other strip.
 
     `files` None (or one movie's name): `result_path` is a movie; else the names, in order, of the pictures of a sequence
     in the folder `result_path`, or beside it when it is a file or pattern. `how` is `Resolved.how`; without it the
-    source is looked at again. `channel`: where it goes; otherwise the next free one above the source. The strips `instead`
+    source is looked at again. `patch`: it is only what was replaced, with alpha, and lies over the source. `channel`: where it goes; otherwise the next free one above the source. The strips `instead`
     are removed once the new one is there. Raises `StripError` and leaves no strip if the result is missing or too short.
     """
     source = api.find(scene, source_name)
@@ -63,13 +64,45 @@ def place(
     try:
         _fit(strip, paths, start, length)
         _look(scene, source, strip, paths[0].suffix.lower(), how)
+        if patch:
+            strip.blend_type, strip.alpha_mode = "ALPHA_OVER", "STRAIGHT"
     except StripError:
-        api.collection(scene.sequence_editor).remove(strip)
+        api.remove(strip)
         raise
     for old in instead:
-        api.collection(scene.sequence_editor).remove(old)
+        api.remove(old)
     if strip.channel != channel:
         strip.channel = channel  # trimming it beside the old ones has moved it up; the place is free now
+    return strip
+
+
+def place_pass(scene: bpy.types.Scene, result: api.Strip, folder: Path, files: list[str], name: str, coloured: bool, gain: float = 1.0) -> api.Strip:
+    """A picture for each of the result's frames from its left edge on, as a muted strip on a free channel above it, in its place in the picture.
+
+    `coloured`: the pictures are footage, to be shown as the result is; else they are numbers, shown times `gain`. Raises `StripError`.
+    """
+    start, length = api.left(result), min(len(files), api.length(result))
+    paths = _files(folder, files[:length])
+    strip = _new(scene, paths, free_channel(scene, result.channel, start, length), start, name)
+    strip.mute, strip.blend_type = True, "ALPHA_OVER"
+    try:
+        _fit(strip, paths, start, length)
+    except StripError:
+        api.remove(strip)
+        raise
+    _copy(result, strip, _SAME_PLACE)
+    _copy_all(result.transform, strip.transform)
+    _copy_all(result.crop, strip.crop)
+    linear = paths[0].suffix.lower() in _LINEAR_FILES
+    if coloured:
+        _copy(result, strip, _SAME_PICTURE)
+        strip.alpha_mode = "STRAIGHT"
+        if not linear:
+            strip.colorspace_settings.name = result.colorspace_settings.name
+    else:
+        strip.color_multiply = gain
+        if linear:
+            strip.colorspace_settings.name = "Non-Color"
     return strip
 
 
@@ -151,11 +184,13 @@ def _linear(strip: api.Strip) -> bool:
 
 def _copy(source: Any, target: Any, names: tuple[str, ...]) -> None:
     for name in names:
-        setattr(target, name, getattr(source, name))
+        if getattr(source, name) != getattr(target, name):  # every change makes Blender look at all strips again
+            setattr(target, name, getattr(source, name))
 
 
 def _copy_all(source: Any, target: Any) -> None:
     """Every setting that this version of Blender has."""
     for setting in source.bl_rna.properties:
-        if not setting.is_readonly:
-            setattr(target, setting.identifier, getattr(source, setting.identifier))
+        value = getattr(source, setting.identifier)
+        if not setting.is_readonly and value != getattr(target, setting.identifier):
+            setattr(target, setting.identifier, value)

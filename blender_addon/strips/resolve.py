@@ -18,7 +18,8 @@ class Resolved:
     """What a strip and a mask channel mean for the engine.
 
     `document` holds `source` and `mask` of a job document; job frame k is timeline frame `start` + k. It is valid
-    once every task of `renders` has run. `how` is for `place`. `notes` are sentences for the user.
+    once every task of `renders` has run. `how` is for `place`. `floating`: its pictures have floating point samples.
+    `notes` are sentences for the user.
     """
 
     strip_name: str
@@ -26,6 +27,7 @@ class Resolved:
     length: int
     how: How
     document: dict[str, Any]
+    floating: bool = False
     renders: list[Render] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -127,10 +129,15 @@ def _cautions(scene: bpy.types.Scene, strip: api.Strip) -> list[str]:
                 f"choose '{effect.name}' as the source."
             )
         notes.append(f"Effect strip '{effect.name}' works on '{strip.name}' and not on the new strip: give it the new strip as its input.")
-    faded = strip.blend_alpha < 1 or "blend_alpha" in animation.animated(scene, strip)
-    if faded or strip.blend_type not in ("REPLACE", "ALPHA_OVER", "CROSS"):
+    if blended(scene, strip):
         notes.append(f"Strip '{strip.name}' is blended with what is below it: mute it, so that only the new strip is seen.")
     return notes
+
+
+def blended(scene: bpy.types.Scene, strip: api.Strip) -> bool:
+    """Whether what lies below the strip can be seen through it by its opacity or blend mode."""
+    faded = strip.blend_alpha < 1 or "blend_alpha" in animation.animated(scene, strip)
+    return faded or strip.blend_type not in ("REPLACE", "ALPHA_OVER", "CROSS")
 
 
 def _source(scene: bpy.types.Scene, strip: api.Strip, how: Treatment, found: Resolved, folder: Path) -> _Source:
@@ -145,6 +152,7 @@ def _source(scene: bpy.types.Scene, strip: api.Strip, how: Treatment, found: Res
         affine = space.to_scene(strip, size, scene_size)
     if how.how is How.DIRECT:
         found.document["source"] = _direct(scene, strip, found.start, found.length, folder)
+        found.floating = files.paths(strip)[0].suffix.lower() == ".exr"
     else:
         task = _task(scene, strip, how, found.start, found.length, folder)
         found.document["source"] = _rendered(found, how, replace(task, size=size, alpha=alpha, deep=deep or strip.use_float), found.length)

@@ -3,7 +3,7 @@
     source  { path, first = 0, count, indices, hold = false }
     mask    { path, first, count, indices, hold, channel = "luma" | "alpha", invert, at, transform }
             or { rectangle = [x, y, w, h], at, count }, or a list of such parts, which are united
-    output  { path, format, passes { path, names, provenance = "exr" | "png" } }
+    output  { path, format, passes { path, names, provenance = "exr" | "png" }, previews }
     frames  [first, last]
     references  a list of { frame, path }
     coverage    a PNG file for the picture that a check draws
@@ -24,6 +24,10 @@ x' = a x + b y + c, y' = d x + e y + f, in pixels with integer coordinates at pi
 `passes.path` is a folder: each pass is written to a folder of its name in it, an image for each job frame, named by
 its number. `names` are the passes that are wanted (see `effect.toml`); all, if it is left out. `references` are clean
 pictures of job frames, one file each.
+
+`previews` is a folder for what a host shows while the job goes on: a JPEG picture of each job frame that is finished, NNNNN.jpg
+by its number, never seen half written. Frames are finished in their order: while the progress of the stage "write" says `done`,
+at least `done` - 1 are there. The folder is the host's, which removes it, however the job ends.
 """
 from __future__ import annotations
 
@@ -82,6 +86,7 @@ class OutputSpec:
     path: Path
     format: str
     passes: PassesSpec | None = None
+    previews: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -253,12 +258,14 @@ def _mask_part(value: Any, base: Path) -> MaskPart:
 
 
 def _output(value: Any, base: Path) -> OutputSpec:
-    table = _table(value, "output", {"path", "format", "passes"}, {"path"})
+    table = _table(value, "output", {"path", "format", "passes", "previews"}, {"path"})
     path = _path(table["path"], "output.path", base)
     name = table.get("format") or format_of(str(table["path"]))
     if not isinstance(name, str) or name not in effect.formats():
         raise BadParameter(f"output.format cannot be {name!r}: choose one of {', '.join(effect.formats())}.")
-    return OutputSpec(path, name, None if table.get("passes") is None else _passes(table["passes"], base))
+    passes = None if table.get("passes") is None else _passes(table["passes"], base)
+    previews = None if table.get("previews") is None else _path(table["previews"], "output.previews", base)
+    return OutputSpec(path, name, passes, previews)
 
 
 def _passes(value: Any, base: Path) -> PassesSpec:

@@ -19,9 +19,11 @@ from .job_key import job_key
 from .kept_work import kept_work
 from .machine import Machine
 from .media import ClipInfo, Matte, Source, open_output, open_source
+from .media.output import Output
 from .media.picture import Picture
 from .methods import Methods
 from .passes import Passes, open_passes
+from .previews import Previews
 from .references import link_references, open_references, read_reference
 from .shot import Look, complete_shot, compose, invent, origins_of, sources_of, trace_shot
 from .shot_reading import ShotReader
@@ -121,8 +123,8 @@ class _Run:
             passes = None
             if job.output.passes is not None:
                 passes = stack.enter_context(open_passes(job.output.passes, source, first, last, keep, job.output.path))
+            previews = Previews(job.output.previews)
             surveyed = survey(matte, info, (first, last), self.look.reach, clock, self.references)
-            needed = surveyed.needed
             masked = unseen = 0
             if surveyed.region is None:
                 self.say("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")
@@ -131,8 +133,9 @@ class _Run:
                     output.write(picture)
                     if passes:
                         passes.write(picture.index, passes.encoded(picture, picture, _NO_HOLE, _NOWHERE, None))
+                    previews.write(picture.index, previews.encoded(picture))
             else:
-                masked, unseen = self._filled(source, matte, surveyed, (first, last), output, passes, stack)
+                masked, unseen = self._filled(source, matte, surveyed, (first, last), output, passes, previews, stack)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
             folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
@@ -161,7 +164,15 @@ class _Run:
         )
 
     def _filled(
-        self, source: Source, matte: Matte, surveyed: Survey, wanted: tuple[int, int], output, passes: Passes | None, stack: ExitStack
+        self,
+        source: Source,
+        matte: Matte,
+        surveyed: Survey,
+        wanted: tuple[int, int],
+        output: Output,
+        passes: Passes | None,
+        previews: Previews,
+        stack: ExitStack,
     ) -> tuple[int, int]:
         """All stages but the first. Returns the numbers of masked and of unseen pixels."""
         clock, region, needed, params = self.clock, surveyed.region, surveyed.needed, self.job.params
@@ -194,7 +205,7 @@ class _Run:
             for begin, end in shots:
                 invent(store, begin, end, self.look, pulse)
         work.note("write")
-        return self._write(source, store, region, wanted, output, passes, pool)
+        return self._write(source, store, region, wanted, output, passes, previews, pool)
 
     def _read(
         self, info: ClipInfo, pictures: Iterable[Picture], matte: Matte, surveyed: Survey, store: ShotStore, pool: ThreadPoolExecutor
@@ -228,7 +239,15 @@ class _Run:
         return read_reference(self.references[frame], info).valid[region]
 
     def _write(
-        self, source, store: ShotStore, region, wanted: tuple[int, int], output, passes: Passes | None, pool: ThreadPoolExecutor
+        self,
+        source: Source,
+        store: ShotStore,
+        region: tuple[slice, slice],
+        wanted: tuple[int, int],
+        output: Output,
+        passes: Passes | None,
+        previews: Previews,
+        pool: ThreadPoolExecutor,
     ) -> tuple[int, int]:
         """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
         first, last = wanted
@@ -238,17 +257,18 @@ class _Run:
         def made(picture):
             hole = store.hole(picture.index)
             if not hole.any():
-                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None)
+                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None), previews.encoded(picture)
             found = sources_of(store, picture.index, self.look)
             result = picture.composite(compose(store, picture.index, self.look, found), hole, origin=origin)
             about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin, found))
-            return result, hole, about
+            return result, hole, about, previews.encoded(result)
 
-        for picture, hole, about in in_order(pool, made, source.read(first, last)):
+        for picture, hole, about, preview in in_order(pool, made, source.read(first, last)):
             self.clock.tick("write", picture.index - first + 1, last - first + 1)
             output.write(picture)
             if passes:
                 passes.write(picture.index, about)
+            previews.write(picture.index, preview)
             masked += int(hole.sum())
             unseen += store.unseen.read(picture.index)[0].size
         return masked, unseen

@@ -69,7 +69,7 @@ mount --rbind /dev "$root/dev"
 say "zip and clips"
 "$python" "$repository/build_addon.py" --output "$work" >/dev/null 2>"$work/build.log" || { cat "$work/build.log"; fail "no zip"; }
 story=${REAL_BLENDER_STORY:-scripts_real_window.py}
-cp "$here"/scripts_real_edit.py "$here/$story" "$here"/window_tools.py "$repository"/engine/flow_inpaint/demo_shot/*.m* "$work"
+cp "$here"/scripts_real_edit.py "$here"/scripts_real_passes.py "$here/$story" "$here"/window_tools.py "$repository"/engine/flow_inpaint/demo_shot/*.m* "$work"
 "$python" "$here/real_clips.py" "$work"
 mkdir -p "$work/home" "$work/shots" "$work/tmp"
 cat >"$work/engine-python" <<WRAPPER
@@ -132,7 +132,8 @@ fi
 
 say "in a window"
 code=0
-inside xvfb-run -a -s "-screen 0 1600x900x24" blender --app-template Video_Editing -p 0 0 1600 900 \
+height=${REAL_BLENDER_STORY:+1040}  # for the manual: all of the panel is to be seen
+inside xvfb-run -a -s "-screen 0 1600x${height:=900}x24" blender --app-template Video_Editing -p 0 0 1600 "$height" \
     --python-exit-code 1 --python "$work/$story" \
     >"$work/window.log" 2>&1 || code=$?
 if [ -n "${REAL_BLENDER_STORY:-}" ]; then

@@ -27,7 +27,7 @@ first_run() {
     grep '^first run:' "$work/first_run.log"
     say "the pictures of docs/install.md"
     for name in 1_missing 5_downloading 7_installed; do
-        inside convert "$work/shots/install_$name.png" -crop 348x330+1224+460 +repage "$work/shots/crop_$name.png"
+        inside convert "$work/shots/install_$name.png" -crop 348x390+1224+460 +repage "$work/shots/crop_$name.png"
     done
     inside convert "$work"/shots/crop_{1_missing,5_downloading,7_installed}.png -bordercolor '#181818' -border 4x0 +append \
         -strip "$work/shots/install_panel.png"

@@ -104,9 +104,15 @@ def mattes() -> Iterator[None]:
 
 def removal() -> Iterator[None]:
     room("looking").last_check.clear()
+    scene().flow_inpaint.passes = {"unseen", "confidence"}
     job = start()
     yield from until(lambda: job.task.fraction > 0.45 or over(job))
     yield from photograph("4_running.png")
+    yield from until(lambda: over(job) or (job.task.so_far and job.task.so_far.count > FRAME))
+    press("flow_inpaint.look_so_far")
+    yield from pause(0.6)
+    yield from photograph("8_so_far.png")
+    close_second_window()
     yield from until(lambda: over(job))
     assert job.state is room("jobs").State.DONE, job.text
     yield from show(FRAME)
@@ -127,6 +133,13 @@ def afterwards() -> Iterator[None]:
     active("Street_flow_inpaint_001")
     yield from pause(0.5)
     yield from photograph("7_result.png")
+    press("sequencer.flow_inpaint_passes", action="REVEAL")
+    strips()["Confidence of Street_flow_inpaint_001"].mute = False
+    area, _ = sequencer()
+    with bpy.context.temp_override(window=window(), area=area, region=next(r for r in area.regions if r.type == "WINDOW")):
+        bpy.ops.sequencer.view_all()
+    yield from pause(1.0)
+    yield from photograph("9_passes.png")
 
 
 def story() -> Iterator[None]:

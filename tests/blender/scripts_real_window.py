@@ -18,10 +18,11 @@ import bpy
 
 sys.path.insert(0, os.environ["REAL_WORK"])
 import scripts_real_edit
+import scripts_real_passes
 from window_tools import NAME, WORK, open_tab, over, pause, photograph, press, room, say, sequencer, start, tell, until, window
 
 HERE = WORK / "window"
-LIMIT_S = 280
+LIMIT_S = 340
 MAIN_THREAD_MS = 20.0
 
 
@@ -278,6 +279,7 @@ def story() -> Iterator[None]:
     yield from stopping()
     yield from looking()
     yield from updating()
+    yield from scripts_real_passes.story(edited)
     yield from settings()
     yield from another_file()
     last = start()

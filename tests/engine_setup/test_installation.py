@@ -178,6 +178,19 @@ class TestInTheWay:
         place.Place(root).tidy()
         assert "e1" not in folders(root)
 
+    def test_what_a_killed_one_left_of_its_test(self, carried, wheels, tmp_path):
+        root = tmp_path / "root"
+        (root / "t" / "clip" / "source").mkdir(parents=True)
+        assert run(asked(root, carried, wheels=str(wheels))).error == "" and folders(root) == ["e1", "engine.json"]
+
+    def test_what_nobody_thought_of(self, carried, wheels, tmp_path):
+        """Still is one sentence, and the log has the rest."""
+        root = tmp_path / "root"
+        root.mkdir()
+        (root / "t").touch()
+        self.refused(root, carried, wheels)
+        assert "Traceback" in place.Place(root).log.read_text("utf-8")
+
     @posix
     def test_the_host_goes_away(self, carried, wheels, tmp_path):
         begun = installation.Installation(asked(tmp_path / "root", carried, wheels=str(wheels)), variables())

@@ -80,5 +80,19 @@ def test_the_patch_over_the_source_is_the_result(dtype, white):
     rgb, alpha = patch(ArrayPicture(0, result), ArrayPicture(0, source), hole, region)
     assert rgb.dtype == alpha.dtype == dtype
     covered = alpha == white
-    assert np.argwhere(covered).tolist() == [[0, 0], [2, 3]] and not rgb[~covered].any() and not alpha[~covered].any()
+    wanted = np.zeros((HEIGHT, WIDTH), bool)
+    wanted[:3, :3] = wanted[:5, 1:6] = True  # two pixels around the two that differ
+    np.testing.assert_array_equal(covered, wanted)
+    assert not alpha[~covered].any()
     np.testing.assert_array_equal(np.where(covered[..., None], rgb, source), result)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_beside_the_patch_the_colours_go_on_where_hosts_scale_before_they_apply_alpha(dtype):
+    source = np.full((40, 40, 3), 7, dtype)
+    result = source.copy()
+    result[20, 10:12] = 9
+    rgb, _ = patch(ArrayPicture(0, result), ArrayPicture(0, source), np.zeros((1, 1), bool), (slice(0, 1), slice(0, 1)))
+    coloured = np.argwhere(rgb.any(2))
+    wanted = ([10, 0], [30, 21]) if dtype == np.uint8 else ([18, 8], [22, 13])
+    assert coloured.min(0).tolist() == wanted[0] and coloured.max(0).tolist() == wanted[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..media import Picture
@@ -13,6 +14,10 @@ from ..sources import Kind, Taken
 KIND_CODES = {Kind.FOOTAGE: 1.0, Kind.REFERENCE: 0.75, Kind.INVENTED: 0.5}
 #: Colours that differ by this share of white are no longer of one thing.
 _DISAGREE = 0.08
+#: The edge of a patch: two pixels, which lets it be made larger, and smaller by half.
+_EDGE = np.ones((5, 5), np.uint8)
+#: How far the colours go on beyond it, eight pixels.
+_RIM = np.ones((17, 17), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,18 @@ def _colours(taken: Taken) -> np.ndarray:
 
 
 def patch(result: Picture, source: Picture, hole: np.ndarray, region: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-    """RGB (H, W, 3) and alpha (H, W) in the source's type: what was replaced, opaque, and nothing elsewhere.
+    """RGB (H, W, 3) and alpha (H, W) in the source's type: what was replaced and its edge, opaque, and nothing elsewhere.
 
-    Everything that differs is in it, whether the hole covers it or not, so that over the source it makes the result.
+    Everything that differs is in it, whether the hole covers it or not, so that over the source it makes the result. The edge
+    is for hosts that scale it: between patch and source they mix what is the same in both, and no rim of the object comes back.
+    Where samples are integers the colours go on further, since hosts scale those before they apply alpha: black there would
+    darken the rim. Floating point pictures are taken as premultiplied, so theirs end with alpha.
     """
-    covered = (result.rgb != source.rgb).any(2)
-    covered[region] |= hole
-    rgb = np.where(covered[..., None], result.rgb, 0)
-    white = np.iinfo(rgb.dtype).max if np.issubdtype(rgb.dtype, np.integer) else 1
+    replaced = (result.rgb != source.rgb).any(2)
+    replaced[region] |= hole
+    covered = cv2.dilate(replaced.astype(np.uint8), _EDGE) > 0
+    integers = np.issubdtype(result.rgb.dtype, np.integer)
+    coloured = cv2.dilate(covered.astype(np.uint8), _RIM) > 0 if integers else covered
+    rgb = np.where(coloured[..., None], result.rgb, 0)
+    white = np.iinfo(rgb.dtype).max if integers else 1
     return rgb, np.where(covered, rgb.dtype.type(white), rgb.dtype.type(0))

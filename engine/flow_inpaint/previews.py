@@ -1,0 +1,34 @@
+"""Pictures of the finished frames of a job that goes on, for a host to show."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from .media import Picture
+from .media.output_place import write_whole, writing
+from .motion import eight_bits
+
+_QUALITY = 90
+
+
+class Previews:
+    """The pictures in `folder`, which is made when it is missing; with None nothing is done. Raises `Failed`."""
+
+    def __init__(self, folder: Path | None):
+        self._folder = folder
+        if folder is not None:
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def encoded(self, picture: Picture) -> bytes | None:
+        """A JPEG file in the picture's size. May be called by several threads."""
+        if self._folder is None:
+            return None
+        shown = cv2.cvtColor(eight_bits(picture.rgb), cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+
+    def write(self, frame: int, encoded: bytes | None) -> None:
+        """The picture of a job frame, which is there as a whole or not at all."""
+        if self._folder is not None:
+            write_whole(self._folder / f"{frame:05d}.jpg", encoded)

@@ -1,0 +1,61 @@
+"""Pictures of finished frames while a job goes on."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scenery import save, view
+
+from flow_inpaint import pipeline
+from flow_inpaint.errors import Aborted, BadParameter
+from flow_inpaint.job import Job
+
+COUNT, FIRST, LAST = 8, 2, 6
+
+
+def job(folder: Path, masked: bool = True, **output: object) -> Job:
+    for k in range(COUNT):
+        save(folder / f"source/{k:04d}.png", view(96, 64, 3.0 * k, 0.0))
+    save(folder / "black.png", np.zeros((64, 96), np.uint8))
+    mask = {"rectangle": [40, 20, 12, 12]} if masked else {"path": "black.png"}
+    wanted = {"path": "out.mkv", "format": "ffv1", "previews": "so far/seen"} | output
+    return Job.from_document({"source": {"path": "source"}, "mask": mask, "output": wanted, "frames": [FIRST, LAST], "params": {"preset": "draft"}}, folder)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_what_is_said_to_be_finished_is_there_and_whole(tmp_path: Path, masked: bool) -> None:
+    folder, counts = tmp_path / "so far" / "seen", []
+
+    def look(progress: pipeline.Progress) -> None:
+        if progress.stage == "write":
+            names = sorted(path.name for path in folder.iterdir())
+            assert names == [f"{k:05d}.jpg" for k in range(FIRST, FIRST + len(names))] and len(names) >= progress.done - 1
+            assert all(cv2.imread(str(folder / name)) is not None for name in names)
+            counts.append(progress.done)
+
+    assert pipeline.run(job(tmp_path, masked), on_progress=look).identity is not masked
+    assert counts == [1, 2, 3, 4, 5]
+    for k in range(FIRST, LAST + 1):
+        shown = cv2.imread(str(folder / f"{k:05d}.jpg"))[..., ::-1].astype(int)
+        assert shown.shape == (64, 96, 3)
+        wanted = view(96, 64, 3.0 * k, 0.0)
+        assert np.abs(shown - wanted).mean() < 6
+
+
+def test_without_previews_nothing_is_written(tmp_path: Path) -> None:
+    pipeline.run(job(tmp_path, previews=None))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["black.png", "out.mkv", "source"]
+
+
+def test_a_stopped_job_leaves_the_hosts_folder_and_no_result(tmp_path: Path) -> None:
+    folder = tmp_path / "so far" / "seen"
+    with pytest.raises(Aborted):
+        pipeline.run(job(tmp_path), aborted=lambda: (folder / "00003.jpg").exists())
+    assert not (tmp_path / "out.mkv").exists() and (folder / "00002.jpg").exists() and not list(folder.glob("*.part"))
+
+
+def test_it_has_to_be_a_folders_name(tmp_path: Path) -> None:
+    with pytest.raises(BadParameter, match="output.previews has to be a file name, not 3"):
+        job(tmp_path, previews=3)
