@@ -215,6 +215,16 @@ def test_rates():
     assert [round(steps.rate_at(k), 6) for k in (0, 1, 2, 3, 9, 10, 20)] == [0.25, 0.5, 0.75, 1, 1, 0.1, 0.01]
     cosine = TrainSettings(rate=1.0, steps=100, decay="cosine")
     assert [round(cosine.rate_at(k), 6) for k in (0, 50, 100)] == [1, 0.5, 0]
+    assert [round(cosine.rate_at(k, spent), 6) for k, spent in ((0, 0.5), (50, 0.25), (20, 1.0))] == [0.5, 0.5, 0]
+
+
+def test_a_phase_that_time_ends_ends_at_a_low_rate(tmp_path):
+    settings = TrainSettings(steps=10**9, batch=4, seconds=0.6, decay="cosine", rate=1e-3)
+    with pytest.raises(Aborted):
+        train(wanted(settings), tmp_path, stop_at=5)
+    assert train(wanted(settings), tmp_path, resume=True).finished
+    rates = [float(row["rate"]) for row in log.read(tmp_path / "log.csv")]
+    assert rates[0] > 0.9e-3 and rates == sorted(rates, reverse=True) and rates[-1] < 0.1e-3
 
 
 def test_half_precision_on_a_processor_learns_too(tmp_path):
