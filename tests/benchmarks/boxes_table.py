@@ -3,7 +3,8 @@
     PYTHONPATH=tests/training python tests/benchmarks/boxes_table.py 3|4 [LABEL=]RUN ... --out DIR [--clips 64] [--frames 12]
 
 Runs of one label in several folders LABEL-1, LABEL-2 are the same training with other seeds: their mean and their spread are shown
-below the table. The table itself is made by what `flow-inpaint evaluate table` calls; only the clips are these.
+below. The table itself is made by what `flow-inpaint evaluate table` calls; only the clips are these. It counts every frame of a clip,
+its ends too. The one after it is the trainer's own measure, in the middle of clips alone, where all passing_boxes.toml trains.
 """
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ import argparse
 import csv
 import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ from flow_inpaint.evaluation import runner, tables, weight_choice
 from flow_inpaint.evaluation.footage import Collection, Exact
 from flow_inpaint.training.settings import DataSettings
 from flow_inpaint.training.sources import Share
+from flow_inpaint.training.state import learnt
+from flow_inpaint.training.tasks.dfc import DFCSettings, DFCTask
 
 SIZE = (48, 64)
 #: No run's seed gives these clips: they are those of a number that none reaches.
@@ -79,23 +83,45 @@ def main() -> None:
     )
     paths = runner.run(table, known.out, say=lambda text: None, aborted=lambda: False)
     print(paths[0].read_text("utf-8"))
-    _by_label(paths[1])
-
-
-def _by_label(path: Path) -> None:
-    """Means over seeds of every row's figures."""
-    with path.open(encoding="utf-8") as file:
+    with paths[1].open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["clip"] == "mean"]
-    groups: dict[str, list[dict[str, str]]] = {}
-    for row in rows:
-        groups.setdefault(re.sub(r"-\d+(?=\)?$)", "", row["method"]), []).append(row)
-    names = [name for name in ("epe", "ratio", "smooth", "hard", "worst_50", "worst_10") if name in rows[0]]
+    print("Every frame:\n")
+    _by_label({row["method"]: row for row in rows}, ("epe", "ratio", "smooth", "hard", "worst_50", "worst_10"))
+    if known.number == 3:
+        print("\nThe middle of each clip, at the stage's own size:\n")
+        figures = {one.label: _in_the_middle(one.run, known) for one in given if one.run is not None}
+        _by_label(figures, ("epe", "ratio", "epe_hard", "ratio_hard", "epe_easy", "ratio_easy"))
+
+
+def _in_the_middle(run: Path, known: argparse.Namespace) -> dict[str, float]:
+    """What the trainer measures."""
+    tensors, facts = learnt(run)
+    task = DFCTask(DFCSettings(**facts["config"]["phases"][-1]["task"]))
+    model = task.build().eval()
+    model.load_state_dict(tensors)
+    boxes = PassingBoxesOfManySpeeds(DataSettings(size=SIZE, frames=known.frames), SEED, Share(1), torch.device("cpu"))
+    sums: dict[str, list[float]] = {}
+    for number in range(known.clips):
+        with torch.no_grad():
+            found, _ = task.measure(model, boxes.batch(number))
+        for name, (total, count) in found.items():
+            before = sums.setdefault(name, [0.0, 0.0])
+            sums[name] = [before[0] + total, before[1] + count]
+    return task.conclude({name: total / count for name, (total, count) in sums.items()})
+
+
+def _by_label(rows: Mapping[str, Mapping[str, Any]], wanted: Sequence[str]) -> None:
+    """Means over seeds of every row's figures."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for method, row in rows.items():
+        groups.setdefault(re.sub(r"-\d+(?=\)?$)", "", method), []).append(row)
+    names = [name for name in wanted if all(name in row for row in rows.values())]
     print("| method | seeds |", " | ".join(names), "|")
     print("|---|---|" + "---|" * len(names))
     for label, group in groups.items():
         cells = []
         for name in names:
-            values = [float(row[name]) for row in group if row[name]]
+            values = [float(row[name]) for row in group if row[name] not in ("", None)]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.3f}{spread}" if values else "")
         print(f"| {label} | {len(group)} |", " | ".join(cells), "|")

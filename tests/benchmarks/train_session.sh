@@ -39,7 +39,9 @@ judge)
         name=$(basename "$(dirname "$sequence")")
         for completion in smooth dfc; do
             kept="$run/judge/$completion-$name.txt"
-            [ ! -s "$kept" ] || continue
+            # What other weights have made counts no more.
+            [ "$completion" = smooth ] && [ -s "$kept" ] && continue
+            [ "$completion" = dfc ] && [ "$kept" -nt "$run/export/catalog.toml" ] && continue
             FLOW_INPAINT_WEIGHTS="$run/export" "$python" "$here/quality.py" --davis "$data" --judge "$JUDGE" --only "$name" \
                 --completion "$completion" --device "$device" >"$kept.part"
             mv "$kept.part" "$kept"
