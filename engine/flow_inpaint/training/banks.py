@@ -46,7 +46,7 @@ def textures(folder: str, device: str = "cpu") -> TextureBank:
         videos = []
     try:
         return (TextureBank.of(_frames(videos)) if videos else TextureBank.from_folder(folder)).to(device)
-    except (ValueError, LookupError, BadClip) as error:
+    except (ValueError, BadClip) as error:
         raise BadParameter(f"data.textures cannot be '{folder}': {str(error).rstrip('.')}.") from error
 
 

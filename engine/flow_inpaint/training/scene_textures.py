@@ -51,10 +51,7 @@ class TextureBank:
             raise ValueError(f"there are no pictures below {path}")
         # Golden steps: wherever this stops, it has looked evenly.
         order = sorted(range(len(files)), key=lambda i: i * 0.6180339887 % 1)
-        try:
-            return cls.of((_read(files[i]) for i in order), size=size, scales=scales, limit=limit)
-        except LookupError as error:
-            raise ValueError(f"there are only mattes below {path}") from error
+        return cls.of((_read(files[i]) for i in order), size=size, scales=scales, limit=limit)
 
     @classmethod
     def of(
@@ -62,8 +59,8 @@ class TextureBank:
     ) -> TextureBank:
         """Of pictures (h, w, 3) uint8 RGB, so many that there are `limit` images.
 
-        Each one is shrunk by every scale, or as far as it still covers `size`, and its middle is kept. Mattes among them are left out;
-        where there is nothing else, `LookupError` is raised.
+        Each one is shrunk by every scale, or as far as it still covers `size`, and its middle is kept. Mattes among them are left out.
+        Raises `ValueError` where there is nothing else.
         """
         images: list[np.ndarray] = []
         for picture in pictures:
@@ -75,7 +72,7 @@ class TextureBank:
             if len(images) >= limit:
                 break
         if not images:
-            raise LookupError("only mattes")
+            raise ValueError("there are only mattes in it")
         return cls(torch.from_numpy(np.stack(images[:limit])))
 
     def to(self, device: torch.device | str) -> TextureBank:
