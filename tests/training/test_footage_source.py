@@ -129,6 +129,8 @@ def test_a_mixture_has_its_share_of_footage_and_both_go_on_without_gaps(films):
         for name in ("frames", "forward", "backward"):
             assert torch.equal(batch[name][[3, 7]], filmed[name].float())
             torch.testing.assert_close(batch[name][[0, 1, 2, 4, 5, 6]], generated[name])
+    motion = open_source(replace(films, source="mixed", share=0.25), 1, Share(8), CPU, uses=(MOTION,)).batch(1)
+    assert "frames" not in motion and torch.equal(motion["forward"], batch["forward"])
     for share, source in ((0.0, scenes), (1.0, clips)):
         same_kind = open_source(replace(films, source="mixed", share=share), 1, source._share, CPU).batch(0)
         assert torch.equal(same_kind["forward"], source.batch(0)["forward"])
