@@ -2,9 +2,9 @@
 # Trains a flow completion network, exports it, makes its tables and has it judged, in pieces: for a graphics card that is lent for
 # minutes at a time. Every piece can be stopped, killed and given again, and goes on from where it was.
 #
-#   tests/benchmarks/train_session.sh train [--set KEY=VALUE ...]   at most BUDGET seconds (540); again until it says "Finished"
-#   tests/benchmarks/train_session.sh tables                        on generated clips, and on those of DATA where that is given
-#   DATA=DIR JUDGE=JUDGE.PY tests/benchmarks/train_session.sh judge    whole removals, against smooth completion (see quality.py)
+#   tests/benchmarks/train_in_pieces.sh train [--set KEY=VALUE ...]   at most BUDGET seconds (540); again until it says "Finished"
+#   tests/benchmarks/train_in_pieces.sh tables                        on generated clips, and on those of DATA where that is given
+#   DATA=DIR JUDGE=JUDGE.PY tests/benchmarks/train_in_pieces.sh judge    whole removals, against smooth completion (see quality.py)
 #
 # RUN is the run's folder (runs/dfc), CONFIG its configuration (dfc), DEVICE auto, cpu or gpu, CLIPS how many generated clips (24) of
 # how many FRAMES (12), PYTHON the engine's Python. What there is to keep at the end is in RUN/export, RUN/tables and RUN/judge.

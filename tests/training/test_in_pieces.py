@@ -1,4 +1,4 @@
-"""`tests/benchmarks/train_session.sh`: training in pieces, with the configuration that a graphics card is given, up to tables."""
+"""`tests/benchmarks/train_in_pieces.sh`: training in pieces, with the configuration that a graphics card is given, up to tables."""
 from __future__ import annotations
 
 import csv
@@ -16,7 +16,7 @@ from toy_run import environment
 from flow_inpaint.training import checkpoint, log
 from flow_inpaint.training.state import CHECKPOINT
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "train_session.sh"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "train_in_pieces.sh"
 #: The configuration "dfc" at the size of a toy: values are other ones, and no key is missing.
 SMALL = {
     "task.width": 0.03, "data.size": "[48, 64]", "train.batch": 1, "run.validation_samples": 1, "run.validate_every": 0, "run.log_every": 1,
@@ -39,7 +39,7 @@ def done(process: subprocess.Popen[str], code: int = 0) -> str:
     return out + err
 
 
-def test_a_session_from_the_first_step_to_the_tables(tmp_path):
+def test_pieces_from_the_first_step_to_the_tables(tmp_path):
     changes = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
     run = tmp_path / "run"
     # Killed without a warning, as a machine that is taken away.
@@ -66,6 +66,6 @@ def test_a_session_from_the_first_step_to_the_tables(tmp_path):
         assert [row["setting"] for row in rows] == ["square", "random"] and all(float(row["epe"]) > 0 for row in rows)
 
 
-def test_what_a_session_refuses(tmp_path):
-    assert "train_session.sh train" in done(started(tmp_path), 2)
+def test_what_the_script_refuses(tmp_path):
+    assert "train_in_pieces.sh train" in done(started(tmp_path), 2)
     assert done(started(tmp_path, "judge"), 2).startswith("judge needs DATA")
