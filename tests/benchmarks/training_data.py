@@ -33,16 +33,18 @@ def main() -> None:
     cv2.setNumThreads(1)
     print(f"| source | {arguments.size[1]}x{arguments.size[0]}, {arguments.frames} frames: samples a second | s/sample |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as cache:
-        for name, source, more in (
-            ("scenes", "scenes", {}), ("scenes, estimated input", "scenes", {"estimated": True}),
-            ("clips", "clips", {}), ("clips, estimated input", "clips", {"estimated": True}),
+        both = (FRAMES, MOTION)
+        for name, source, more, uses in (
+            ("scenes", "scenes", {}, both), ("scenes, motion alone", "scenes", {}, (MOTION,)),
+            ("scenes, estimated input", "scenes", {"estimated": True}, both),
+            ("clips", "clips", {}, both), ("clips, estimated input", "clips", {"estimated": True}, both),
         ):  # fmt: skip
             more |= {"clips": (arguments.dataset,)} if source == "clips" else {}
             settings = DataSettings(source=source, size=tuple(arguments.size), frames=arguments.frames, flow="dis", cache=cache, **more)
             if source == "clips":
                 # Measured beforehand, as `flow-inpaint train` does.
                 prepare(settings, motion=True, processes=Processes(), stopped=lambda: False, say=lambda text: None)
-            batches = open_source(settings, 1, Share(BATCH), torch.device("cpu"), uses=(FRAMES, MOTION))
+            batches = open_source(settings, 1, Share(BATCH), torch.device("cpu"), uses=uses)
             batches.batch(0)
             begun = time.process_time()
             for step in range(1, arguments.batches + 1):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 from dataset_files import davis, objects_at, write_image, write_palette, youtube_vos
 from toy_run import CPU, command, environment
 
+import flow_inpaint
 from flow_inpaint import cli
 from flow_inpaint.datasets.prepared import Prepared
 from flow_inpaint.errors import Aborted, BadClip, BadParameter
@@ -127,6 +129,8 @@ def test_a_mixture_has_its_share_of_footage_and_both_go_on_without_gaps(films):
         for name in ("frames", "forward", "backward"):
             assert torch.equal(batch[name][[3, 7]], filmed[name].float())
             torch.testing.assert_close(batch[name][[0, 1, 2, 4, 5, 6]], generated[name])
+    motion = open_source(replace(films, source="mixed", share=0.25), 1, Share(8), CPU, uses=(MOTION,)).batch(1)
+    assert "frames" not in motion and torch.equal(motion["forward"], batch["forward"])
     for share, source in ((0.0, scenes), (1.0, clips)):
         same_kind = open_source(replace(films, source="mixed", share=share), 1, source._share, CPU).batch(0)
         assert torch.equal(same_kind["forward"], source.batch(0)["forward"])
@@ -310,6 +314,20 @@ def test_textures_of_photographs(films):
     settings = replace(films, source="scenes", clips=(), textures=films.clips[0], scene={"bank_share": 1.0})
     with_bank, without = (open_source(s, 1, Share(1), CPU).batch(0) for s in (settings, replace(settings, textures="", scene={})))
     assert torch.equal(with_bank["forward"], without["forward"]) and not torch.equal(with_bank["frames"], without["frames"])
+
+
+def test_textures_of_video_files(tmp_path):
+    (tmp_path / "videos").mkdir()
+    for name in ("one.mp4", "two.mp4"):
+        shutil.copy(Path(flow_inpaint.__file__).parent / "demo_shot/source.mp4", tmp_path / "videos" / name)
+    bank = textures(str(tmp_path / "videos"))
+    # Five frames of each, at two scales.
+    assert bank.images.shape == (20, 3, 288, 512) and bank.images.dtype == torch.uint8
+    assert torch.equal(bank.images[0], bank.images[2]) and not torch.equal(bank.images[0], bank.images[4])
+    (tmp_path / "videos" / "two.mp4").write_bytes(b"no film")
+    textures.cache_clear()
+    with pytest.raises(BadParameter, match="^data.textures cannot be '.*videos': .*two.mp4.*[.]$"):
+        textures(str(tmp_path / "videos"))
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,14 @@ def test_the_same_seed_makes_the_same_clips() -> None:
     assert not torch.equal(generate(9, 1, FILMED).frames, generate(10, 1, FILMED).frames)
 
 
+def test_motion_alone_is_that_of_the_pictures() -> None:
+    settings = SceneSettings(size=SIZE, frames=6, motion_blur=0.5, deformation=0.5)
+    whole, motion = generate(3, 8, settings), generate(3, 8, settings, pictures=False)
+    assert motion.frames.shape == (8, 0, 3, *SIZE)
+    for name in ("forward", "backward", "occluded_forward", "occluded_backward"):
+        assert torch.equal(getattr(motion, name), getattr(whole, name))
+
+
 def test_samples_differ_from_each_other() -> None:
     frames = generate(9, 4, FILMED).frames
     assert len({round(float(mean), 3) for mean in frames.mean((1, 2, 3, 4))}) == 4

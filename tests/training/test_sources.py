@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +11,7 @@ from toy_run import CPU
 
 from flow_inpaint.errors import BadParameter
 from flow_inpaint.training.config import DataSettings
-from flow_inpaint.training.sources import Share, open_source
+from flow_inpaint.training.sources import MOTION, Share, open_source
 
 
 @pytest.mark.parametrize("one_matte", [False, True])
@@ -27,7 +27,7 @@ def test_the_shares_of_generated_scenes_are_the_parts_of_a_batch(monkeypatch, on
         frames: int
         grain: float = 0.5
 
-    def generate(seed, batch, settings, device, *, first=0):
+    def generate(seed, batch, settings, device, *, first=0, pictures=True):
         h, w = settings.size
         names = {"frames": (settings.frames, 3), "forward": (settings.frames - 1, 2), "backward": (settings.frames - 1, 2)}
         names |= {"occluded_forward": (settings.frames - 1,), "occluded_backward": (settings.frames - 1,)}
@@ -64,5 +64,9 @@ def test_generated_scenes_are_what_the_tasks_learn_from():
     second = open_source(settings, 1, Share(1, 1, 2), CPU).batch(1)
     for name, values in whole.items():
         torch.testing.assert_close(second[name], values[1:])
+    motion = open_source(settings, 1, Share(2), CPU, uses=(MOTION,)).batch(1)
+    assert motion.keys() == whole.keys() - {"frames"} and all(torch.equal(values, whole[name]) for name, values in motion.items())
+    estimated = open_source(replace(settings, estimated=True), 1, Share(1), CPU, uses=(MOTION,)).batch(0)
+    assert {"frames", "estimated_forward"} <= estimated.keys()
     with pytest.raises(BadParameter, match="data.mattes cannot be used: there are no mattes of the kind 'star'"):
         open_source(DataSettings(size=(32, 48), mattes=("star",)), 1, Share(1), CPU).batch(0)

@@ -220,6 +220,25 @@ def test_a_third_stage_begins_with_the_seconds_weights():
     assert all(torch.equal(a, b) for a, b in zip(model.stages[1].parameters(), model.stages[2].parameters(), strict=True))
 
 
+@pytest.mark.parametrize("multi_scale", [True, False])
+def test_a_second_stage_begins_with_what_the_first_one_answers(multi_scale):
+    """Where the flow back is the opposite of the flow on."""
+    task = tiny("stage2", multi_scale=multi_scale)
+    model = task.build()
+    task.begin(model)
+    hole = (torch.rand(2, 11, 1, 32, 48) < 0.3).float()
+    flow = torch.randn(2, 11, 2, 32, 48)
+    one, other = (torch.cat([x, hole], 2).flatten(1, 2) for x in (flow, -flow))
+    with torch.no_grad():
+        answer, both = model.stages[0](one), model.stages[1](torch.cat([one, other], 1))
+    torch.testing.assert_close(both, torch.cat([answer, -answer], 1))
+    cold = tiny("stage2", multi_scale=multi_scale, warm=False)
+    model = cold.build()
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    cold.begin(model)
+    assert all(torch.equal(values, before[name]) for name, values in model.state_dict().items())
+
+
 def test_a_network_that_answers_smoothly_measures_as_smooth_interpolation():
     task = DFCTask(DFCSettings(stage="stage1", stages=1, width=0.03, ends=0.0))
     data = batch(3, (96, 128))

@@ -215,6 +215,32 @@ def test_rates():
     assert [round(steps.rate_at(k), 6) for k in (0, 1, 2, 3, 9, 10, 20)] == [0.25, 0.5, 0.75, 1, 1, 0.1, 0.01]
     cosine = TrainSettings(rate=1.0, steps=100, decay="cosine")
     assert [round(cosine.rate_at(k), 6) for k in (0, 50, 100)] == [1, 0.5, 0]
+    assert [round(cosine.rate_at(k, spent), 6) for k, spent in ((0, 0.5), (50, 0.25), (20, 1.0))] == [0.5, 0.5, 0]
+
+
+def test_a_phase_that_time_ends_ends_at_a_low_rate(tmp_path):
+    settings = TrainSettings(steps=10**9, batch=4, seconds=0.6, decay="cosine", rate=1e-3)
+    with pytest.raises(Aborted):
+        train(wanted(settings), tmp_path, stop_at=5)
+    assert train(wanted(settings), tmp_path, resume=True).finished
+    rates = [float(row["rate"]) for row in log.read(tmp_path / "log.csv")]
+    assert rates[0] > 0.9e-3 and rates == sorted(rates, reverse=True) and rates[-1] < 0.1e-3
+
+
+def test_the_scale_of_half_precision_goes_on_where_it_was(tmp_path, monkeypatch):
+    """As on a graphics card, whose gradients are scaled so that half precision holds them: the scale has grown by then."""
+    scaler = torch.amp.GradScaler
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: scaler("cpu", init_scale=2.0**40, growth_interval=3))
+    plan = wanted(ADAM)
+    assert train(plan, tmp_path / "whole").finished
+    with pytest.raises(Aborted):
+        train(plan, tmp_path / "parts", stop_at=5)
+    assert train(plan, tmp_path / "parts", resume=True).finished
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+    same_checkpoint(tmp_path / "whole", tmp_path / "parts")
+    with pytest.raises(Aborted):
+        train(plan, tmp_path / "begun", stop_at=5)
+    assert float(checkpoint.load(tmp_path / "begun" / CHECKPOINT)[0]["player/model/scaler/scale"]) == 2.0**41
 
 
 def test_half_precision_on_a_processor_learns_too(tmp_path):

@@ -1,6 +1,7 @@
 """Mattes of objects and textures of photographs, from folders that the configuration names."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,13 +9,14 @@ import cv2
 import numpy as np
 import torch
 
-from ..datasets import Clip, find_clips, read_annotation
+from ..datasets import Clip, find_clips, open_clip, read_annotation
 from ..errors import BadClip, BadParameter
 from .mattes import LEAST_SHARE, MatteBank
 from .scene_textures import TextureBank
 
 _SIZE = (120, 214)
 _MOST = 4000
+_PARTS = (0.5, 0.25, 0.75, 0.0, 1.0)
 
 
 @lru_cache(4)
@@ -35,12 +37,26 @@ def object_mattes(folder: str, device: str = "cpu") -> MatteBank:
 
 @lru_cache(4)
 def textures(folder: str, device: str = "cpu") -> TextureBank:
-    """The photographs of a folder. Raises `BadParameter`."""
+    """The photographs of a folder, or frames of its video files if there are any. Raises `BadParameter`."""
     _is_there("data.textures", folder)
     try:
-        return TextureBank.from_folder(folder).to(device)
-    except ValueError as error:
-        raise BadParameter(f"data.textures cannot be '{folder}': {error}.") from error
+        videos = [clip for clip in find_clips(folder) if clip.video]
+    except BadClip:
+        # Single pictures are no clips.
+        videos = []
+    try:
+        return (TextureBank.of(_frames(videos)) if videos else TextureBank.from_folder(folder)).to(device)
+    except (ValueError, BadClip) as error:
+        raise BadParameter(f"data.textures cannot be '{folder}': {str(error).rstrip('.')}.") from error
+
+
+def _frames(videos: list[Clip]) -> Iterator[np.ndarray]:
+    """The middle frame of every video file, then a quarter through each, and so on."""
+    for part in _PARTS:
+        for clip in videos:
+            with open_clip(clip) as reader:
+                number = int((reader.count - 1) * part)
+                yield from reader.read(number, number)
 
 
 def _is_there(where: str, folder: str) -> None:

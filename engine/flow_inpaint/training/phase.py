@@ -49,6 +49,7 @@ class PhaseRun:
         }  # fmt: skip
         learning = [parameter for player in self._players.values() for parameter in player.parameters]
         names = {parameter: name for name, parameter in self._model.named_parameters()}
+        self._spent = 0.0
         self._learning = {names[parameter]: parameter for parameter in learning}
         self._averages = {name: parameter.detach().clone() for name, parameter in self._learning.items()} if settings.ema else {}
         if saved is not None:
@@ -63,14 +64,16 @@ class PhaseRun:
         saved = mark = time.monotonic()
         meter = _Meter()
         while progress.step < settings.steps:
-            asked = [float(trainer.stopped()), float(trainer.over()), float(0 < settings.seconds <= progress.phase_seconds)]
-            stopped, over, done = self._processes.most(asked, self._device)
+            # All processes have one clock, and so one rate.
+            spent = progress.phase_seconds / settings.seconds if settings.seconds else 0.0
+            asked = [float(trainer.stopped()), float(trainer.over()), spent]
+            stopped, over, self._spent = self._processes.most(asked, self._device)
             if stopped or over:
                 self._record.save(self._tensors())
                 if stopped:
                     raise Aborted(f"Stopped at step {progress.total}: the same command with --resume goes on.")
                 return False
-            if done:
+            if self._spent >= 1:
                 break
             numbers = self._step()
             progress.step += 1
@@ -121,7 +124,7 @@ class PhaseRun:
 
     def _attempt(self, batch: Batch) -> dict[str, Tensor]:
         progress = self._progress
-        rate = self._phase.train.rate_at(progress.step)
+        rate = self._phase.train.rate_at(progress.step, self._spent)
         # What a model draws for itself follows from the step as well.
         torch.manual_seed(seed_of(self._run.seed, self._phase.name, progress.step, self._processes.rank))
         numbers: dict[str, Tensor] = {}
@@ -161,7 +164,7 @@ class PhaseRun:
         means = dict(zip(names, self._processes.means([means[name] for name in names], self._device), strict=True))
         if not all(math.isfinite(value) for value in means.values()):
             raise astray(f"at step {progress.total} (the loss is not finite)")
-        row = {"samples_per_second": round(speed, 2), "rate": settings.rate_at(progress.step - 1), **means}
+        row = {"samples_per_second": round(speed, 2), "rate": settings.rate_at(progress.step - 1, self._spent), **means}
         parts = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
         self._record.add(self._phase.name, "log", row, f"{parts}; {speed:.3g} samples a second")
 

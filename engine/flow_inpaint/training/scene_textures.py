@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,31 +45,45 @@ class TextureBank:
     def from_folder(
         cls, path: str | Path, *, size: tuple[int, int] = (288, 512), scales: tuple[float, ...] = (1.0, 0.5), limit: int = 400
     ) -> TextureBank:
-        """At most `limit` of the pictures below a folder, evenly chosen. Each one is shrunk by every scale, or as far as it
-        still covers `size`, and its middle is kept. Mattes among them are left out."""
+        """At most `limit` of the pictures below a folder, evenly chosen, see `of`. Raises `ValueError`."""
         files = sorted(f for f in Path(path).rglob("*") if f.suffix.lower() in _SUFFIXES)
         if not files:
             raise ValueError(f"there are no pictures below {path}")
         # Golden steps: wherever this stops, it has looked evenly.
         order = sorted(range(len(files)), key=lambda i: i * 0.6180339887 % 1)
-        images = []
-        for file in (files[i] for i in order):
-            if len(images) >= limit:
-                break
-            picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-            if picture is None:
-                raise ValueError(f"{file} cannot be read as a picture")
+        return cls.of((_read(files[i]) for i in order), size=size, scales=scales, limit=limit)
+
+    @classmethod
+    def of(
+        cls, pictures: Iterable[np.ndarray], *, size: tuple[int, int] = (288, 512), scales: tuple[float, ...] = (1.0, 0.5), limit: int = 400
+    ) -> TextureBank:
+        """Of pictures (h, w, 3) uint8 RGB, so many that there are `limit` images.
+
+        Each one is shrunk by every scale, or as far as it still covers `size`, and its middle is kept. Mattes among them are left out.
+        Raises `ValueError` where there is nothing else.
+        """
+        images: list[np.ndarray] = []
+        for picture in pictures:
             if len(np.unique(picture[::3, ::3])) < _FEW_LEVELS:
                 continue
             least = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
             for factor in sorted({max(scale, least) for scale in scales}):
-                images.append(_middle(_shrunk(picture, factor, size), size)[..., ::-1].transpose(2, 0, 1))
+                images.append(_middle(_shrunk(picture, factor, size), size).transpose(2, 0, 1))
+            if len(images) >= limit:
+                break
         if not images:
-            raise ValueError(f"there are only mattes below {path}")
+            raise ValueError("there are only mattes in it")
         return cls(torch.from_numpy(np.stack(images[:limit])))
 
     def to(self, device: torch.device | str) -> TextureBank:
         return TextureBank(self.images.to(device))
+
+
+def _read(file: Path) -> np.ndarray:
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{file} cannot be read as a picture")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _shrunk(picture: np.ndarray, factor: float, size: tuple[int, int]) -> np.ndarray:

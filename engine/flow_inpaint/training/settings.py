@@ -76,7 +76,8 @@ class DataSettings:
 class TrainSettings:
     """Of a phase.
 
-    steps         how long; and `seconds`, when not 0, ends it earlier (counted over all starts)
+    steps         how long; and `seconds`, when not 0, ends it earlier (counted over all starts). The rate of "cosine" then comes down
+                  with whichever of the two is farther, so that a slow machine ends at a low rate too
     batch         samples a step, of all processes together
     micro         samples at a time; 0: as many as there are; memory that runs out halves it
     optimizer     "sgd" or "adamw"
@@ -104,11 +105,11 @@ class TrainSettings:
     ema: float = 0.0
     precision: str = "auto"
 
-    def rate_at(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
+    def rate_at(self, step: int, spent: float = 0.0) -> float:
+        """The learning rate of a step, counted from 0, when so much of the phase's `seconds` is `spent` (0..1)."""
         warm = min((step + 1) / (self.warmup + 1), 1.0)
         if self.decay == "cosine":
-            return self.rate * warm * 0.5 * (1 + math.cos(math.pi * min(step / max(self.steps, 1), 1.0)))
+            return self.rate * warm * 0.5 * (1 + math.cos(math.pi * min(max(step / max(self.steps, 1), spent), 1.0)))
         if self.decay == "steps":
             return self.rate * warm * self.factor ** sum(step >= milestone for milestone in self.milestones)
         return self.rate * warm

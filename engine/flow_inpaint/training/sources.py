@@ -60,12 +60,12 @@ Source = Callable[["DataSettings", int, Share, torch.device], Batches]
 
 
 class Scenes:
-    """Generated scenes by the numbers of samples."""
+    """Generated scenes by the numbers of samples. `pictures`: whether there are frames, or only what moves how."""
 
-    def __init__(self, settings: DataSettings, seed: int, device: torch.device):
+    def __init__(self, settings: DataSettings, seed: int, device: torch.device, *, pictures: bool):
         from . import scenes
 
-        self._scenes, self._seed, self._device = scenes, seed_of(seed, "scenes"), device
+        self._scenes, self._seed, self._device, self._pictures = scenes, seed_of(seed, "scenes"), device, pictures
         given = {}
         if settings.textures:
             from .banks import textures
@@ -77,9 +77,9 @@ class Scenes:
             raise BadParameter(f"The settings in data.scene cannot be used: {error}.") from error
 
     def samples(self, first: int, count: int) -> Batch:
-        clips = self._scenes.generate(self._seed, count, self._look, self._device, first=first)
-        names = ("frames", "forward", "backward", "occluded_forward", "occluded_backward")
-        return {name: getattr(clips, name) for name in names}
+        clips = self._scenes.generate(self._seed, count, self._look, self._device, first=first, pictures=self._pictures)
+        names = ("forward", "backward", "occluded_forward", "occluded_backward")
+        return {name: getattr(clips, name) for name in (("frames", *names) if self._pictures else names)}
 
 
 class Mattes:
@@ -132,10 +132,11 @@ class Samples:
         from .footage import Footage
 
         self._share, self._device, self._footage_share = share, device, footage
-        self._scenes = Scenes(settings, seed, device) if footage < 1 else None
+        estimated = settings.estimated and MOTION in uses
+        self._scenes = Scenes(settings, seed, device, pictures=estimated or FRAMES in uses) if footage < 1 else None
         self._footage = Footage(settings, seed, validation=validation, motion=MOTION in uses) if footage > 0 else None
         self._mattes = Mattes(settings, seed, share, device)
-        self._estimates = Estimates(settings) if settings.estimated and MOTION in uses else None
+        self._estimates = Estimates(settings) if estimated else None
 
     def batch(self, step: int) -> Batch:
         share = self._share
@@ -148,7 +149,8 @@ class Samples:
         filmed = {name: values.to(self._device) for name, values in filmed.items()}
         if generated and filmed:
             order = torch.tensor([self._filmed_before(k + 1) > self._filmed_before(k) for k in range(first, end)], device=self._device)
-            made |= {name: _mixed(generated[name], filmed[name], order) for name in filmed}
+            # Frames that nobody asked for are there of footage alone.
+            made |= {name: _mixed(generated[name], filmed[name], order) for name in filmed if name in generated}
         else:
             made |= generated or filmed
             if self._scenes and self._footage:

@@ -41,7 +41,7 @@ class DFCSettings:
                    are an estimator's own, and this has no effect
     ends           share of samples that lie near the end of a shot, where windows repeat it
     head_rate      the head learns so many times faster
-    warm           a third stage begins with the second one's weights
+    warm           a later stage begins with the weights of the one before
     upstream       joint: the earlier stages' own losses count so much
     at_once        windows that go through a stage together
     recompute      joint: compute twice instead of remembering
@@ -103,8 +103,13 @@ class DFCTask:
         return DFCNet.build(s.stages, s.backbone, s.width, multi_scale=s.multi_scale)
 
     def begin(self, model: nn.Module) -> None:
-        if self._last == 2 and not self._joint and self.settings.warm:
-            model.stages[2].load_state_dict(model.stages[1].state_dict())
+        if self._last == 0 or self._joint or not self.settings.warm:
+            return
+        before, own = (model.stages[number] for number in (self._last - 1, self._last))
+        weights = dict(before.state_dict())
+        if self._last == 1:
+            weights |= _both_ways(weights)
+        own.load_state_dict(weights)
 
     def players(self, model: nn.Module) -> Mapping[str, list[Group]]:
         chosen = list(model.stages) if self._joint else [model.stages[self._last]]
@@ -260,6 +265,19 @@ class DFCTask:
             else:
                 answers.append(stage(chunk))
         return torch.cat(answers).float().unflatten(0, lead)
+
+
+def _both_ways(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What differs in a later stage that is to answer as the first one does, given its first and last convolution.
+
+    Of one frame, the flow back is about the opposite of the flow on. So both windows are looked at alike, the backward one's flows
+    with the other sign, and the backward answer is the forward one's opposite.
+    """
+    name = "conv1.weight"
+    sign = weights[name].new_tensor([-1.0, -1.0, 1.0]).repeat(WINDOW)[:, None, None]
+    found = {name: torch.cat([weights[name], weights[name] * sign], 1) / 2}
+    last = next(f"layer5.{conv}" for conv in ("conv3", "conv1") if f"layer5.{conv}.weight" in weights)
+    return found | {key: torch.cat([weights[key], -weights[key]]) for key in (f"{last}.weight", f"{last}.bias")}
 
 
 def _first_look(flow: Tensor, hole: Tensor, small: Tensor, size: tuple[int, int]) -> Tensor:
