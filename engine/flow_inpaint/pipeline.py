@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -26,6 +26,7 @@ from .references import link_references, open_references, read_reference, relit
 from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, sources_of, trace_shot
 from .side_by_side import in_order, one_thread_each, pool_of_workers
 from .survey import frame_range, matte_of, survey
+from .tone import Tone, tone_of
 from .work import work_folder
 
 __all__ = ["STAGES", "STAGES_WITH_COMPLETION", "Forecast", "Progress", "Result", "check", "run"]
@@ -87,6 +88,7 @@ class _Run:
         params = job.params
         self.methods = Methods.of(params, machine or Machine(str(params["device"]), on_message))
         machine = self.methods.machine
+        self.tone = Tone()
         self.completion = self.methods.completion.make()
         if self.completion is not None:
             clock.shares = STAGES_WITH_COMPLETION
@@ -141,6 +143,7 @@ class _Run:
                 shape = tuple(part.stop - part.start for part in surveyed.region)
                 store = ShotStore(folder, shape, info.dtype, offset=needed[0])
                 stack.callback(store.close)
+                self.tone = tone_of(source, *needed)
                 shots = self._read(source, matte, surveyed.region, needed, store, pool)
                 frames = needed[1] - needed[0] + 1
                 for begin, end in shots if self.completion else ():
@@ -208,10 +211,10 @@ class _Run:
         def pairs() -> Iterator[tuple[int, _Seen | None, _Seen]]:
             before: _Seen | None = None
             for picture, whole in zip(source.read(first, last), matte.read(first, last), strict=True):
-                rgb, hole = picture.rgb[region], np.ascontiguousarray(whole[region])
-                store.remember(picture.index, rgb, hole)
+                rgb, hole = self.tone.exposed(picture.rgb[region]), np.ascontiguousarray(whole[region])
+                store.remember(picture.index, self.tone.coded(picture.rgb[region]), hole)
                 self._remember_reference(store, picture.index, source.info, region)
-                if cuts and cuts.is_cut(eight_bits(picture.rgb), whole):
+                if cuts and cuts.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole):
                     begins.append(picture.index)
                     self.say("info", f"A new shot begins at frame {picture.index}.")
                     before = None
@@ -234,7 +237,7 @@ class _Run:
 
         for frame, found, light in in_order(pool, motion, pairs()):
             if light is not None:
-                store.remember_light(frame, light)
+                store.remember_light(frame, self.tone.coded_gain(light))
             self.clock.tick("flow", frame - first + 1, last - first + 1)
             if whole and frame > first:
                 store.remember_flows(*(found or (None, None)))
@@ -252,6 +255,7 @@ class _Run:
         if not hole.any():
             self.say("warning", f"The reference {self.references[frame].path.name} does nothing: nothing is masked in its frame {frame}.")
         given = read_reference(self.references[frame], info).part(region)
+        given = replace(given, rgb=self.tone.coded(given.rgb))
         store.remember_reference(frame, relit(given, store.picture(frame), hole, info.white))
 
     def _valid(self, info: ClipInfo, region: tuple[slice, slice], frame: int) -> np.ndarray:
@@ -270,7 +274,8 @@ class _Run:
             if not hole.any():
                 return picture, hole, passes and passes.encoded(picture, picture, hole, region, None)
             found = sources_of(store, picture.index, self.look)
-            result = picture.composite(compose(store, picture.index, self.look, found), hole, origin=origin)
+            filled = self.tone.decoded(compose(store, picture.index, self.look, found))
+            result = picture.composite(filled, hole, origin=origin)
             about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin, found))
             return result, hole, about
 
