@@ -30,6 +30,7 @@ class VideoSource:
         self._path = spec.path
         self._index, promised, has_audio = _survey(spec.path)
         self._cursors: list[VideoCursor] = []
+        self._lost: set[int] = set()
         try:
             self.info = self._described(spec, promised, has_audio)
         except BaseException:
@@ -99,7 +100,7 @@ class VideoSource:
         if near:
             cursor = max(near, key=lambda c: c.upcoming)
         elif len(self._cursors) < _CURSORS:
-            cursor = VideoCursor(self._path, self._index)
+            cursor = VideoCursor(self._path, self._index, self._lost)
             self._cursors.append(cursor)
         else:
             cursor = self._cursors[0]
