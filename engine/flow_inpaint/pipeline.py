@@ -18,13 +18,14 @@ from .grain import grain_sample
 from .job import Job
 from .light import Glimpse, change_of_light, glimpse_of, seen_gain
 from .machine import Machine
-from .media import ClipInfo, Matte, Source, open_output, open_source
+from .media import ClipInfo, Matte, Source, open_output
 from .methods import Methods
 from .motion import MotionSettings, View, eight_bits, flows, measure, view_of
 from .passes import Passes, open_passes
 from .references import link_references, open_references, read_reference, relit
 from .shot import Look, ShotStore, complete_shot, compose, invent, origins_of, sources_of, trace_shot
 from .side_by_side import in_order, one_thread_each, pool_of_workers
+from .stand_ins import mended, open_footage
 from .survey import frame_range, matte_of, survey
 from .tone import Tone, tone_of
 from .work import work_folder
@@ -114,12 +115,12 @@ class _Run:
     def run(self) -> Result:
         job, clock = self.job, self.clock
         with ExitStack() as stack:
-            source = stack.enter_context(open_source(job.source))
+            source = stack.enter_context(open_footage(job.source, str(job.params["damaged_frames"])))
             info = source.info
             if min(info.width, info.height) < _SMALLEST:
                 raise BadClip(f"{info.path.name} is {info.width}x{info.height}: pictures of at least {_SMALLEST}x{_SMALLEST} pixels are needed.")
             first, last = frame_range(job, info)
-            matte = stack.enter_context(matte_of(job, info))
+            matte = mended(stack.enter_context(matte_of(job, info)), source)
             self.references = open_references(job.references, info)
             keep = {*matte.files, *(spec.path for spec in job.references)}
             output = stack.enter_context(open_output(job.output, source, first, last, keep=keep))
@@ -156,6 +157,8 @@ class _Run:
                     for begin, end in shots:
                         invent(store, begin, end, self.look, pulse)
                 masked, unseen = self._write(source, store, surveyed.region, (first, last), output, passes, pool)
+            for note in getattr(source, "notes", ()):
+                self.say("warning", note)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
             folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}

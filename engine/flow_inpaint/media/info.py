@@ -1,15 +1,18 @@
 """What is known about a clip before its pictures are read."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from ..errors import BadClip
+from ..errors import BadClip, BadFrame
 from ..job import ClipSpec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,20 @@ def job_indices(spec: ClipSpec, available: int) -> Sequence[int]:
         frames = "1 frame" if available == 1 else f"{available} frames"
         raise BadClip(f"{spec.path} has {frames}, so its frame {highest} (counted from 0) cannot be read: use fewer frames of it.")
     return indices
+
+
+def first_good(indices: Sequence[int], read: Callable[[int], T], tolerant: bool) -> T:
+    """What `read` gives for the first clip frame of `indices`; if `tolerant`, for the first that can be read."""
+    refused: BadFrame | None = None
+    for number in dict.fromkeys(indices):
+        try:
+            return read(number)
+        except BadFrame as error:
+            refused = refused or error
+            if not tolerant:
+                raise
+    assert refused is not None
+    raise refused
 
 
 def check_range(info: ClipInfo, first: int, last: int) -> None:

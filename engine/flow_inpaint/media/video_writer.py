@@ -14,7 +14,6 @@ from .output_place import FilePlace, OutputFiles, writing
 from .picture import Picture
 from .source import Source
 from .video_formats import VideoFormat, video_format
-from .video_reader import VideoSource
 
 _THREADS = 4
 _IMAGE_RATE = Fraction(24)
@@ -49,7 +48,7 @@ class VideoOutput:
 
     def _sound(self, source: Source, first: int, last: int) -> AudioCopy | None:
         info = source.info
-        if not info.has_audio or not isinstance(source, VideoSource):
+        if not info.has_audio:
             return None
         if not info.contiguous(first, last):
             self.notes.append(f"{self._place.path.name} has no sound: the frames do not run on as in {info.path.name}.")
