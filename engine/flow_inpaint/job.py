@@ -1,7 +1,7 @@
 """One job is one document: source, mask, output, frames, parameters. The same in the protocol, on disk and on the command line.
 
-    source  { path, first = 0, count, indices, hold = false }
-    mask    { path, first, count, indices, hold, channel = "luma" | "alpha", invert, at, transform }
+    source  { path, first = 0, count, indices, hold = false, layer }
+    mask    { path, first, count, indices, hold, layer, channel = "luma" | "alpha", invert, at, transform }
             or { rectangle = [x, y, w, h], at, count }, or a list of such parts, which are united
     output  { path, format, passes { path, names, provenance = "exr" | "png" } }
     frames  [first, last]
@@ -17,6 +17,8 @@ frames, both ends included; the output has one picture for each job frame of `fr
 end of the file show its last one, as an editor's strip does when its sound is longer than its pictures. A mask part without `at`,
 `count` and `indices` has to be as long as the source or be a single picture, which then holds for every
 frame; a part with any of them covers just its own range, and the frames outside are not masked by it.
+
+`layer` is the part or the layer of OpenEXR images that is read; left out, the one without a name.
 
 `transform` = [a, b, c, d, e, f] says where a source pixel lies in the mask's picture:
 x' = a x + b y + c, y' = d x + e y + f, in pixels with integer coordinates at pixel centres.
@@ -47,6 +49,7 @@ class ClipSpec:
     count: int | None = None
     indices: tuple[int, ...] | None = None
     hold: bool = False
+    layer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Job:
         needed = {"source", "mask", "output"}
         top = _table(document, "job", needed | {"frames", "params", "references", "coverage"}, needed)
         base = base or Path.cwd()
-        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold"}, {"path"}), "source", base)
+        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold", "layer"}, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
         if not parts:
             raise BadParameter("mask is an empty list: give at least one matte.")
@@ -214,18 +217,22 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
     hold = table.get("hold", False)
     if not isinstance(hold, bool):
         raise BadParameter(f"{name}.hold cannot be {hold!r}: say true or false.")
+    layer = table.get("layer")
+    if layer is not None and (not isinstance(layer, str) or not layer or "\0" in layer or not _nameable(layer)):
+        raise BadParameter(f"{name}.layer has to be the name of a layer, not {layer!r}.")
     return ClipSpec(
         path=_path(table["path"], f"{name}.path", base),
         first=_whole(table.get("first", 0), f"{name}.first", 0),
         count=None if count is None else _whole(count, f"{name}.count", 1),
         indices=indices,
         hold=hold,
+        layer=layer,
     )
 
 
 def _mask_part(value: Any, base: Path) -> MaskPart:
     at_and_count = {"at", "count"}
-    clip_fields = {"path", "first", "indices", "hold", "channel", "invert", "transform"}
+    clip_fields = {"path", "first", "indices", "hold", "layer", "channel", "invert", "transform"}
     table = _table(value, "mask", {"rectangle"} | at_and_count | clip_fields, set())
     if ("path" in table) == ("rectangle" in table):
         raise BadParameter("mask needs either a path or a rectangle.")

@@ -21,9 +21,10 @@ class ImageSource:
 
     def __init__(self, spec: ClipSpec, tolerant: bool = False):
         self._path = spec.path
+        self._layer = spec.layer
         files = image_files(spec.path, tolerant)
         indices = job_indices(spec, len(files))
-        number, (rgb, alpha, depth) = first_good(indices, lambda k: (k, _image(files[k], k)), tolerant)
+        number, (rgb, alpha, depth) = first_good(indices, lambda k: (k, _image(files[k], k, spec.layer)), tolerant)
         self._begins = files[number].name
         self._last: tuple[int, ArrayPicture] | None = number, ArrayPicture(number, rgb, alpha)
         self.info = ClipInfo(
@@ -59,7 +60,7 @@ class ImageSource:
 
     def _read(self, number: int) -> ArrayPicture:
         file, info, begins = self.info.files[number], self.info, self._begins
-        rgb, alpha, _ = _image(file, number)
+        rgb, alpha, _ = _image(file, number, self._layer)
         height, width = rgb.shape[:2]
         if (width, height) != (info.width, info.height):
             raise BadClip(f"{file} is {width}x{height} and {begins} is {info.width}x{info.height}: the images of a clip need one size.")
@@ -81,8 +82,8 @@ class ImageSource:
         self.close()
 
 
-def _image(file: Path, number: int) -> tuple[np.ndarray, np.ndarray | None, int]:
+def _image(file: Path, number: int, layer: str | None) -> tuple[np.ndarray, np.ndarray | None, int]:
     try:
-        return read_image(file)
+        return read_image(file, layer)
     except BadClip as error:
         raise BadFrame(str(error), number) from error

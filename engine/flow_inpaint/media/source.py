@@ -32,4 +32,6 @@ def _opened(spec: ClipSpec, tolerant: bool) -> Source:
         return ImageSource(spec, tolerant)
     if not path.exists():
         raise BadClip(f"{path} does not exist.")
+    if spec.layer is not None:
+        raise BadClip(f"{path} has no layers, so there is no {spec.layer!r} in it: only OpenEXR has any.")
     return VideoSource(spec, tolerant)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import BadClip
 from .ffv1_checksums import checksums_hold
+from .matroska_aspect import is_shortened
 
 _PROBED = 3  # packets that are looked at to see whether a file has checksums
 _LATE = 0.5  # frames: from here on, counting frames and counting time disagree
@@ -128,8 +129,11 @@ def promised_frames(container: av.container.InputContainer, stream: av.VideoStre
     seconds = _header_duration(container, stream)
     if seconds is None:
         return len(index)
-    missing = (seconds - int(index.pts[-1]) * index.time_base) * index.rate - 1
-    return len(index) + (int(missing) if missing > 1 else 0)
+    missing = float((seconds - int(index.pts[-1]) * index.time_base) * index.rate - 1)
+    # A last frame may be shown for longer than the others. Not so in a file whose end is known to be missing.
+    if missing <= 1 and not (missing > 0.5 and is_shortened(Path(container.name))):
+        return len(index)
+    return len(index) + max(int(missing), 1)
 
 
 def _header_duration(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
