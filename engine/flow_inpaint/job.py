@@ -39,6 +39,8 @@ from typing import Any, Mapping
 from . import effect
 from .errors import BadClip, BadParameter
 
+_MOST = 10**9
+
 
 @dataclass(frozen=True)
 class ClipSpec:
@@ -197,6 +199,8 @@ def _boolean(value: Any, name: str) -> bool:
 def _whole(value: Any, name: str, low: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise BadParameter(f"{name} cannot be {value!r}: it is a whole number, {low} or more.")
+    if value > _MOST:
+        raise BadParameter(f"{name} is too large: no clip has more than {_MOST} frames.")
     return value
 
 

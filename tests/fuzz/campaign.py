@@ -109,7 +109,7 @@ def campaign(folder: Path, seconds: float, seed: int, keep: Path, most: int | No
             if number % 9 == 0:
                 source, mask = (origin, file) if chance.random() < 0.5 else (file, matte)
                 request = {"do": "job", "document": {
-                    "source": {"path": str(source)}, "mask": {"path": str(mask)}, "params": {"preset": "draft"},
+                    "source": {"path": str(source)}, "mask": {"path": str(mask)}, "params": {"preset": "draft", "damaged_frames": chance.choice(("refuse", "fill", "hold"))},
                     "output": {"path": str(place / "out" / f"r{'.exr' if origin.suffix == '.exr' else '.mkv' if origin.suffix in PROMISING + ('.ts',) else '.png'}")},
                 }}  # fmt: skip
             found = child.ask(request)

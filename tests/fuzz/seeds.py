@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "media"))
+from exr_files import exr_bytes  # noqa: E402
 from flow_inpaint.media.image_codec import encode_image  # noqa: E402
 from footage import encode  # noqa: E402
 
@@ -51,6 +52,8 @@ def write_seeds(folder: Path) -> list[Path]:
         "deep.tif": encode_image(".tif", rough.astype(np.uint16) * 257, None, 16),
         "half.exr": encode_image(".exr", rough.astype(np.float32) / 50, None, 16),
         "float.exr": encode_image(".exr", rough.astype(np.float32) / 50, alpha.astype(np.float32) / 255, 32),
+        "parts.exr": exr_bytes([("one", _planes(rough)), ("two", _planes(rough[::-1]))]),
+        "tiles.exr": exr_bytes([("", _planes(rough))], tile=16),
         "a.bmp": cv2.imencode(".bmp", rough)[1].tobytes(),
         "a.webp": cv2.imencode(".webp", rough)[1].tobytes(),
         "exif.jpg": _with_exif(cv2.imencode(".jpg", rough)[1].tobytes(), generator),
@@ -58,6 +61,10 @@ def write_seeds(folder: Path) -> list[Path]:
         (folder / name).write_bytes(data)
         made.append(folder / name)
     return made
+
+
+def _planes(rgb: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: (rgb[..., k] / 255).astype(np.float16) for k, name in enumerate("RGB")}
 
 
 def _with_exif(jpeg: bytes, generator: np.random.Generator) -> bytes:

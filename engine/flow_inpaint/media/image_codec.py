@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..errors import BadClip
+from .dpx import read_dpx
 from .exr import encode_exr, read_exr
 
 
@@ -26,6 +27,8 @@ def read_image(path: Path, layer: str | None = None) -> tuple[np.ndarray, np.nda
 
 def _read(path: Path, layer: str | None) -> tuple[np.ndarray, np.ndarray | None, int]:
     try:
+        if path.exists() and not path.is_file():
+            raise BadClip(f"{path} is no file: give an image.")
         data = path.read_bytes()
     except OSError as error:
         raise BadClip(f"{path} cannot be read: {error.strerror}.") from error
@@ -33,6 +36,8 @@ def _read(path: Path, layer: str | None) -> tuple[np.ndarray, np.ndarray | None,
         return read_exr(path, data, layer)
     if layer is not None:
         raise BadClip(f"{path} has no layers, so there is no {layer!r} in it: only OpenEXR has any.")
+    if path.suffix.lower() == ".dpx":
+        return read_dpx(path, data)
     _check_whole(path, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import BadClip
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".dpx"}
 _COUNTER = re.compile(r"%(0?)(\d*)d|#+")
 
 
@@ -22,7 +22,7 @@ def image_files(path: Path, gaps: bool = False) -> tuple[Path, ...]:
 
     With `gaps`, images that are missing between others are named too, as they would be called.
     """
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return (path,)
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]

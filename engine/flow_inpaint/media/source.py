@@ -32,6 +32,8 @@ def _opened(spec: ClipSpec, tolerant: bool) -> Source:
         return ImageSource(spec, tolerant)
     if not path.exists():
         raise BadClip(f"{path} does not exist.")
+    if not path.is_file():
+        raise BadClip(f"{path} is no file: give a video file or images.")
     if spec.layer is not None:
         raise BadClip(f"{path} has no layers, so there is no {spec.layer!r} in it: only OpenEXR has any.")
     return VideoSource(spec, tolerant)

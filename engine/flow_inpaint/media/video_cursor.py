@@ -12,6 +12,7 @@ import av
 from av.stream import Disposition
 
 from ..errors import BadClip, BadFrame
+from .containers import open_container
 from .ffv1_checksums import checksums_hold
 from .video_damage import Damage, is_disposable
 from .video_index import Key, VideoIndex
@@ -190,7 +191,7 @@ def _decoder(stream: av.VideoStream) -> av.VideoCodecContext:
 def open_video(path: Path) -> av.container.InputContainer:
     """The file with a video stream in it. Raises `BadClip` with the reason when it is not one."""
     try:
-        container = av.open(str(path))
+        container = open_container(path)
     except FileNotFoundError as error:
         raise BadClip(f"{path} does not exist.") from error
     except PermissionError as error:

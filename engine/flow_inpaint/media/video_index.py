@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from ..errors import BadClip
+from .containers import open_container
 from .ffv1_checksums import checksums_hold
 from .matroska_aspect import is_shortened
 
@@ -118,11 +119,11 @@ def _never_shown(packet: av.Packet, stream: av.VideoStream) -> bool:
 def _hidden_by_edit_list(path: Path, stream: av.VideoStream, found: int) -> bool:
     if not stream.frames or stream.frames <= found:
         return False
-    with av.open(str(path), options={"ignore_editlist": "1"}) as whole:
+    with open_container(path, ignore_editlist="1") as whole:
         return sum(packet.size > 0 for packet in whole.demux(whole.streams[stream.index])) > found
 
 
-def promised_frames(container: av.container.InputContainer, stream: av.VideoStream, index: VideoIndex) -> int:
+def promised_frames(path: Path, container: av.container.InputContainer, stream: av.VideoStream, index: VideoIndex) -> int:
     """How many frames the file's header announces: more than the index has when the file was cut short."""
     if stream.frames:
         return stream.frames
@@ -131,7 +132,7 @@ def promised_frames(container: av.container.InputContainer, stream: av.VideoStre
         return len(index)
     missing = float((seconds - int(index.pts[-1]) * index.time_base) * index.rate - 1)
     # A last frame may be shown for longer than the others. Not so in a file whose end is known to be missing.
-    if missing <= 1 and not (missing > 0.5 and is_shortened(Path(container.name))):
+    if missing <= 1 and not (missing > 0.5 and is_shortened(path)):
         return len(index)
     return len(index) + max(int(missing), 1)
 

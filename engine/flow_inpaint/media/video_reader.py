@@ -142,7 +142,7 @@ def _survey(path: Path) -> tuple[VideoIndex, int, bool]:
     with open_video(path) as container:
         stream = picture_stream(container)
         index = scan(path, container, stream)
-        return index, promised_frames(container, stream, index), bool(container.streams.audio)
+        return index, promised_frames(path, container, stream, index), bool(container.streams.audio)
 
 
 def _check_readable(path: Path, frame: av.VideoFrame) -> None:
