@@ -45,7 +45,7 @@ elif [ -z "$$python" ]; then
 fi
 endef
 
-.PHONY: help setup blender test test-all demo demo-shot clean
+.PHONY: help setup blender test test-all fuzz demo demo-shot clean
 
 help:
 	@cat <<'TEXT'
@@ -53,6 +53,7 @@ help:
 	make demo        takes the car out of the demo shot in a real Blender; look at demo/ (ten minutes at most, with downloads)
 	make test        all tests, with Blender $(BLENDERS)
 	make test-all    the same with Blender $(ALL_BLENDERS), and with a real 5.2 in a window (needs root and debootstrap)
+	make fuzz        damaged files, job documents and requests for ten minutes; make fuzz MINUTES=60 for an hour
 	make blender     only the Blenders for the tests, as Python modules in .blender; make blender-4.5.15 for one of them
 	make demo-shot   renders the clip of the demo again, with Blender $(DEMO_BLENDER) (about half an hour)
 	make clean       removes everything that these have made
@@ -135,6 +136,13 @@ test: $(VENV)/.with_tests blender
 test-all: $(VENV)/.with_tests $(call blender_stamps,$(ALL_BLENDERS))
 	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(ALL_BLENDERS))" $(VENV)/bin/python -m pytest $(ARGS)
 	tests/blender/real_blender.sh
+
+# A third of the time for documents and requests, the rest for files. What goes wrong is kept in build/fuzz.
+MINUTES := 10
+
+fuzz: $(VENV)/.with_tests
+	@$(VENV)/bin/python tests/fuzz/campaign.py --seconds $$(($(MINUTES) * 40))
+	$(VENV)/bin/python tests/fuzz/documents.py --seconds $$(($(MINUTES) * 20))
 
 demo: setup $(call blender_stamp,$(DEMO_BLENDER))
 	@$(VENV)/bin/python tests/demo/make_demo.py .blender/bpy-$(DEMO_BLENDER)/bin/python demo

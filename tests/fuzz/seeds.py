@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "media"))
+from dpx_files import dpx  # noqa: E402
 from exr_files import exr_bytes  # noqa: E402
 from flow_inpaint.media.image_codec import encode_image  # noqa: E402
 from footage import encode  # noqa: E402
@@ -54,6 +55,7 @@ def write_seeds(folder: Path) -> list[Path]:
         "float.exr": encode_image(".exr", rough.astype(np.float32) / 50, alpha.astype(np.float32) / 255, 32),
         "parts.exr": exr_bytes([("one", _planes(rough)), ("two", _planes(rough[::-1]))]),
         "tiles.exr": exr_bytes([("", _planes(rough))], tile=16),
+        "a.dpx": dpx("gbrp10be")[0],
         "a.bmp": cv2.imencode(".bmp", rough)[1].tobytes(),
         "a.webp": cv2.imencode(".webp", rough)[1].tobytes(),
         "exif.jpg": _with_exif(cv2.imencode(".jpg", rough)[1].tobytes(), generator),

@@ -1,36 +1,17 @@
 """DPX: every bit of what a scanner wrote, and nothing of what is cut off."""
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from dpx_files import HEIGHT, WIDTH, dpx
 from flow_inpaint.errors import BadClip
 from flow_inpaint.job import ClipSpec
 from flow_inpaint.media import open_source
 from flow_inpaint.media.image_codec import read_image
 from flow_inpaint.media.samples import layout, planes
 from rendering import blob, render
-
-WIDTH, HEIGHT = 64, 48
-
-
-def dpx(pixel_format: str, seed: int = 0) -> tuple[bytes, av.VideoFrame]:
-    encoder = av.CodecContext.create("dpx", "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = WIDTH, HEIGHT, pixel_format, Fraction(1, 24)
-    frame = av.VideoFrame(WIDTH, HEIGHT, pixel_format)
-    generator = np.random.default_rng(seed)
-    if pixel_format.startswith("gbrp"):
-        for plane in planes(frame):
-            plane[...] = generator.integers(0, layout(pixel_format).top + 1, plane.shape)
-    else:
-        for plane in frame.planes:
-            plane.update(generator.bytes(plane.buffer_size))
-    frame.pts = 0
-    return b"".join(bytes(packet) for packet in encoder.encode(frame) + encoder.encode(None)), frame
-
 
 @pytest.mark.parametrize("pixel_format", ["gbrp10le", "gbrp10be", "gbrp12le", "rgb48le", "rgb48be", "rgb24", "rgba"])
 def test_every_code_value(tmp_path: Path, pixel_format: str) -> None:

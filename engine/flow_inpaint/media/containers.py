@@ -11,6 +11,10 @@ _CONTAINERS = (
 )
 
 
+#: What demuxing raises for a damaged file; an index error where a stream begins that the header does not name.
+UNREADABLE = (av.FFmpegError, IndexError)
+
+
 def open_container(path: Path, **options: str) -> av.container.InputContainer:
     """The file, and nothing else: a playlist in a video's clothes could name files and servers elsewhere. Raises what PyAV raises."""
     return av.open(f"file:{path}", options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS} | options)

@@ -12,7 +12,7 @@ import av
 from av.stream import Disposition
 
 from ..errors import BadClip, BadFrame
-from .containers import open_container
+from .containers import UNREADABLE, open_container
 from .ffv1_checksums import checksums_hold
 from .video_damage import Damage, is_disposable
 from .video_index import Key, VideoIndex
@@ -124,7 +124,7 @@ class VideoCursor:
                 self._container.seek(stamp, stream=self._stream, backward=True)
                 packets = self._container.demux(self._stream)
                 packet = next(packets)
-            except (av.FFmpegError, StopIteration):
+            except (*UNREADABLE, StopIteration):
                 continue
             if packet.size and self._place(packet) <= key.place:
                 self._decoder.flush_buffers()
@@ -176,7 +176,7 @@ def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet | None]:
         for packet in packets:
             if packet.size:
                 yield packet
-    except av.FFmpegError:
+    except UNREADABLE:
         pass  # the frames that are missing now are named when their turn comes
     yield None
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from ..errors import BadClip
-from .containers import open_container
+from .containers import UNREADABLE, open_container
 from .ffv1_checksums import checksums_hold
 from .matroska_aspect import is_shortened
 
@@ -94,8 +94,10 @@ def scan(path: Path, container: av.container.InputContainer, stream: av.VideoStr
             if packet.is_keyframe:
                 keys.append(Key(len(stamps), packet.pts, packet.dts))
             stamps.append(packet.pts)
-    except av.FFmpegError as error:
-        raise BadClip(f"{path} is damaged after frame {len(stamps) - 1} ({error.strerror}): copy or export it again.") from error
+    except UNREADABLE as error:
+        why = getattr(error, "strerror", None) or "a stream begins there that the file does not announce"
+        where = f"after frame {len(stamps) - 1}" if stamps else "at its beginning"
+        raise BadClip(f"{path} is damaged {where} ({why}): copy or export it again.") from error
     if not stamps:
         raise BadClip(f"{path} holds no video frames.")
     if hidden or _hidden_by_edit_list(path, stream, len(stamps)):
