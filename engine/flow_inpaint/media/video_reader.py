@@ -15,6 +15,7 @@ from . import colour
 from .info import ClipInfo, ColourTags, check_range, first_good, job_indices
 from .picture import FramePicture
 from .samples import layout
+from .timecode import timecode_of
 from .video_cursor import VideoCursor, open_video, picture_stream
 from .video_index import VideoIndex, check_constant_rate, promised_frames, scan
 
@@ -28,7 +29,7 @@ class VideoSource:
 
     def __init__(self, spec: ClipSpec, tolerant: bool = False):
         self._path = spec.path
-        self._index, promised, has_audio = _survey(spec.path)
+        self._index, promised, has_audio, self._timecode = _survey(spec.path)
         self._cursors: list[VideoCursor] = []
         self._lost: set[int] = set()
         try:
@@ -67,6 +68,7 @@ class VideoSource:
             indices=indices,
             files=(self._path,),
             colour=ColourTags(first.color_primaries, first.color_trc, first.colorspace, first.color_range, colour.chroma_site(first)),
+            timecode=self._timecode,
         )
 
     def read(self, first: int, last: int) -> Iterator[FramePicture]:
@@ -137,12 +139,12 @@ class _FrameCache:
             self._frames.popitem(last=False)
 
 
-def _survey(path: Path) -> tuple[VideoIndex, int, bool]:
-    """The index, the number of frames that the header announces, and whether there is sound."""
+def _survey(path: Path) -> tuple[VideoIndex, int, bool, str | None]:
+    """The index, the number of frames that the header announces, whether there is sound, and the timecode."""
     with open_video(path) as container:
         stream = picture_stream(container)
         index = scan(path, container, stream)
-        return index, promised_frames(path, container, stream, index), bool(container.streams.audio)
+        return index, promised_frames(path, container, stream, index), bool(container.streams.audio), timecode_of(container)
 
 
 def _check_readable(path: Path, frame: av.VideoFrame) -> None:

@@ -13,6 +13,7 @@ from .matroska_aspect import RESERVE, write_pixel_aspect
 from .output_place import FilePlace, OutputFiles, writing
 from .picture import Picture
 from .source import Source
+from .timecode import later
 from .video_formats import VideoFormat, video_format
 
 _THREADS = 4
@@ -41,7 +42,7 @@ class VideoOutput:
         self._container: av.container.OutputContainer | None = None
         self._audio = self._sound(source, first, last)
         try:
-            self._start(source)
+            self._start(source, first, last)
         except BaseException:
             self._discard()
             raise
@@ -55,10 +56,15 @@ class VideoOutput:
             return None
         return AudioCopy(info.path, source.seconds(info.indices[first]))
 
-    def _start(self, source: Source) -> None:
+    def _start(self, source: Source, first: int, last: int) -> None:
         with writing(self._place.path):
             self._container = av.open(str(self._part), "w", format=self._format.container)
             self._stream = _video_stream(self._container, self._format, source, self._rate)
+            info = source.info
+            if info.timecode and info.contiguous(first, last):
+                label = later(info.timecode, info.indices[first], self._rate)
+                if label is not None:
+                    self._container.metadata["timecode"] = label
             if self._patch_aspect:
                 self._stream.metadata["title"] = RESERVE
             if self._audio is not None and not self._audio.add_to(self._container):
