@@ -43,6 +43,7 @@ class ImageSource:
             clip_count=len(files),
             indices=indices,
             files=files,
+            layer=spec.layer,
         )
 
     def read(self, first: int, last: int) -> Iterator[ArrayPicture]:

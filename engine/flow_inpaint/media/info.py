@@ -36,7 +36,7 @@ class ClipInfo:
     `count` is the number of job frames; `indices[k]` is the clip frame that job frame k shows, and `clip_count` the
     number of frames in the file. `dtype` is the type of `Picture.rgb`: uint8, uint16 (full scale 65535) or float32
     (1.0 = white). `depth` is the number of bits of a sample in the file. `files` are the files read, in clip order.
-    `timecode` is the label of clip frame 0.
+    `timecode` is the label of clip frame 0, `layer` the layer of OpenEXR images that is read.
     """
 
     path: Path
@@ -56,6 +56,7 @@ class ClipInfo:
     files: tuple[Path, ...]
     colour: ColourTags = ColourTags()
     timecode: str | None = None
+    layer: str | None = None
 
     @property
     def white(self) -> float:
