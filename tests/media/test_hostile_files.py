@@ -3,7 +3,10 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import threading
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +111,16 @@ def test_links(tmp_path: Path) -> None:
     (tmp_path / "gone.mp4").symlink_to("nowhere.mp4")
     for name in ("loop.png", "loop.mp4", "gone.png", "gone.mp4"):
         assert name in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(("width", "height"), [(30000, 30000), (65535, 65535), (16384, 16385)])
+def test_a_header_that_claims_too_much(tmp_path: Path, width: int, height: int) -> None:
+    """Refused before the memory for it is asked for."""
+    data = bytearray(PICTURE)
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "a.png").write_bytes(data)
+    tracemalloc.start()
+    assert "a.png is not an image that can be read" in refusal(tmp_path / "a.png")
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
