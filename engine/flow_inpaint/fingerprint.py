@@ -11,8 +11,8 @@ import numpy as np
 from .errors import Aborted, BadClip
 from .job import Job
 from .machine import Machine
-from .media import open_source
 from .methods import Methods
+from .stand_ins import mended, open_footage
 from .survey import matte_of
 
 KEY = 8
@@ -43,11 +43,11 @@ def fingerprint(
     methods = Methods.of(job.params, Machine(str(job.params["device"]))).names
     painted = b"".join(_file_key(one.frame, one.path) for one in job.references)
     keys = []
-    with open_source(job.source) as source:
+    with open_footage(job.source, str(job.params["damaged_frames"])) as source:
         info = source.info
         last = info.count - 1
         with matte_of(job, info) as matte:
-            for picture, hole in zip(source.read(0, last), matte.read(0, last), strict=True):
+            for picture, hole in zip(source.read(0, last), mended(matte, source).read(0, last), strict=True):
                 if aborted():
                     raise Aborted("Stopped before the end; nothing was written.")
                 keys.append(_key(picture.rgb, picture.alpha, hole, painted))

@@ -10,6 +10,7 @@ import pytest
 from damage import COUNT, flipped, panned, read_all
 from flow_inpaint.check import check
 from flow_inpaint.errors import BadClip, BadFrame
+from flow_inpaint.fingerprint import fingerprint
 from flow_inpaint.job import Job
 from flow_inpaint.media.image_codec import encode_image, read_image
 from flow_inpaint.pipeline import run
@@ -134,6 +135,12 @@ def test_nothing_that_can_be_read(tmp_path) -> None:
     with pytest.raises(BadClip, match="0.png is damaged or cut short"):
         made(tmp_path / "in", tmp_path / "out", damaged_frames="fill")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fingerprint_is_of_what_is_shown(clips, tmp_path) -> None:
+    keys = [fingerprint(job(clip, tmp_path / "out.mkv", damaged_frames="hold")).keys for clip in clips[:2]]
+    changed = [k for k in range(COUNT) if keys[0][8 * k : 8 * k + 8] != keys[1][8 * k : 8 * k + 8]]
+    assert changed == clips[2]
 
 
 def test_a_check_copes_too(clips, tmp_path) -> None:
