@@ -147,8 +147,10 @@ class MendedMatte:
     def read(self, first: int, last: int) -> Iterator[np.ndarray]:
         """As `Matte.read`."""
         for frame, hole in zip(range(first, last + 1), self._matte.read(first, last), strict=True):
-            for other in self._source.around(frame) or ():
-                hole |= next(self._matte.read(other, other))
+            beside = self._source.around(frame)
+            if beside is not None:  # what moves may be anywhere on its way
+                for other in self._matte.read(min(beside), max(beside)):
+                    hole |= other
             yield hole
 
 
