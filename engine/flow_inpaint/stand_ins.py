@@ -120,7 +120,8 @@ class MendedSource:
         # Seen from the new picture, near enough: the motion of what is at the same place in the old ones.
         there = (1 - share) * forward - share * backward
         y, x = np.mgrid[: one.shape[0], : one.shape[1]].astype(np.float32)
-        motion = [cv2.remap(part, x - share * there[0], y - share * there[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in there]
+        back = x - share * there[0], y - share * there[1]
+        motion = [cv2.remap(part, *back, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in there]
         parts = [
             cv2.remap(rgb.astype(np.float32), x + way * motion[0], y + way * motion[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             for rgb, way in ((one, -share), (other, 1 - share))

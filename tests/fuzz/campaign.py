@@ -39,7 +39,8 @@ class Child:
         if self._process is None or self._process.poll() is not None:
             environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
             self._process = subprocess.Popen(
-                [sys.executable, str(HERE / "reader.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+                [sys.executable, str(HERE / "reader.py")],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
             )
             self._rest = b""
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -48,7 +49,7 @@ class Child:
         if line is not None:
             return json.loads(line)
         self.close()
-        return {"wrong": f"took more than {PATIENCE:g} s"} if line is None and self._timed_out else {"wrong": f"the process died ({self._code})"}
+        return {"wrong": f"took more than {PATIENCE:g} s" if self._timed_out else f"the process died ({self._code})"}
 
     def _line(self) -> bytes | None:
         end = time.monotonic() + PATIENCE
@@ -108,9 +109,10 @@ def campaign(folder: Path, seconds: float, seed: int, keep: Path, most: int | No
             request: dict = {"do": "read", "path": str(file)}
             if number % 9 == 0:
                 source, mask = (origin, file) if chance.random() < 0.5 else (file, matte)
+                ending = ".exr" if origin.suffix == ".exr" else ".mkv" if origin.suffix in (*PROMISING, ".ts") else ".png"
                 request = {"do": "job", "document": {
-                    "source": {"path": str(source)}, "mask": {"path": str(mask)}, "params": {"preset": "draft", "damaged_frames": chance.choice(("refuse", "fill", "hold"))},
-                    "output": {"path": str(place / "out" / f"r{'.exr' if origin.suffix == '.exr' else '.mkv' if origin.suffix in PROMISING + ('.ts',) else '.png'}")},
+                    "source": {"path": str(source)}, "mask": {"path": str(mask)}, "output": {"path": str(place / "out" / f"r{ending}")},
+                    "params": {"preset": "draft", "damaged_frames": chance.choice(("refuse", "fill", "hold"))},
                 }}  # fmt: skip
             found = child.ask(request)
             what = verdict(origin, how, found)

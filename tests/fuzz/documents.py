@@ -27,7 +27,8 @@ from seeds import write_seeds  # noqa: E402
 PATIENCE = 25.0
 STRANGE: list[Any] = [
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, -(10**40), 0.5, 1e308, -1e308, "", " ", "a", "\0", "\n", "../..", "/", "~", "%04d", "####",
-    "rect:1,2,3,4", "file:///etc/passwd", "http://127.0.0.1:9/a.mp4", "concat:/etc/passwd", "$(touch x)", "; touch x", "\ud800", "é" * 300, [], {}, [[]],
+    "rect:1,2,3,4", "file:///etc/passwd",
+    "http://127.0.0.1:9/a.mp4", "concat:/etc/passwd", "$(touch x)", "; touch x", "\ud800", "é" * 300, [], {}, [[]],
     [1, 2, 3, 4], {"path": "a"}, [{"path": "a"}] * 3, "nan", "luma", "ffv1", 10**9,
 ]  # fmt: skip
 METHODS = ["describe", "check", "abort", "render", "splice", "fingerprint", "nothing", "", "__init__", "check\n"]
@@ -77,7 +78,8 @@ class Server:
     def __init__(self) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flow_inpaint", "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+            [sys.executable, "-m", "flow_inpaint", "serve"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
         )
         self._rest = b""
 

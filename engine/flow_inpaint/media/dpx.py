@@ -30,7 +30,8 @@ def read_dpx(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray | None, in
         frame = next(frame for packet in (av.Packet(data), None) for frame in decoder.decode(packet))
         shape = layout(frame.format.name)
     except (av.FFmpegError, StopIteration, ValueError, LookupError, struct.error) as error:
-        raise BadClip(f"{path} is not a DPX image that can be read: it is damaged, or of a kind that is not supported; convert it to TIFF or EXR.") from error
+        text = f"{path} is not a DPX image that can be read: it is damaged, or of a kind that is not supported; convert it to TIFF or EXR."
+        raise BadClip(text) from error
     if shape.family == "yuv" or shape.is_float:
         raise BadClip(f"{path} is not RGB with 8 to 16 bits: convert it to TIFF or EXR.")
     return colour.rgb_of(frame), colour.alpha_of(frame), 8 if shape.depth == 8 else 16

@@ -27,7 +27,8 @@ def read_exr(path: Path, data: bytes, layer: str | None = None) -> tuple[np.ndar
     try:
         return _read(path, data, layer)
     except (av.FFmpegError, StopIteration, ValueError, LookupError, OverflowError, struct.error) as error:
-        raise BadClip(f"{path} is not an OpenEXR image that can be read: it is damaged, or not of channels that are all half or all float.") from error
+        text = f"{path} is not an OpenEXR image that can be read: it is damaged, or not of channels that are all half or all float."
+        raise BadClip(text) from error
 
 
 def _read(path: Path, data: bytes, layer: str | None) -> tuple[np.ndarray, np.ndarray | None, int]:

@@ -62,7 +62,8 @@ def _check_finite(path: Path, rgb: np.ndarray, alpha: np.ndarray | None) -> None
         bad |= ~np.isfinite(alpha)
     if bad.any():
         y, x = (int(axis[0]) for axis in np.nonzero(bad))
-        raise BadClip(f"{path} has {int(bad.sum())} pixels that are no numbers (NaN or infinite), the first at x {x}, y {y}: paint them out first.")
+        count = int(bad.sum())
+        raise BadClip(f"{path} has {count} pixels that are no numbers (NaN or infinite), the first at x {x}, y {y}: paint them out first.")
 
 
 def _check_whole(path: Path, data: bytes) -> None:

@@ -1,4 +1,6 @@
-"""The pixel aspect of a Matroska file, and whether it is whole. The binding cannot give it to the muxer, so it is put into the finished file.
+"""The pixel aspect of a Matroska file, and whether it is whole.
+
+The binding cannot give the aspect to the muxer, so it is put into the finished file.
 
 Room is made beforehand: the track is given a name of `RESERVE` characters, which gives way to the display size.
 Nothing outside the track's entry moves.
