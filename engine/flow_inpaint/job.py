@@ -112,7 +112,7 @@ class Job:
         """A validated job. Relative paths count from `base`. Raises `BadParameter` or `BadClip`; opens no media."""
         needed = {"source", "mask", "output"}
         top = _table(document, "job", needed | {"frames", "params", "references", "coverage"}, needed)
-        base = base or Path.cwd()
+        base = base or _working_folder()
         source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold", "layer"}, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
         if not parts:
@@ -158,6 +158,13 @@ def format_of(path: str) -> str:
         return "png"
     known = ", ".join(f["extension"] for f in effect.formats().values())
     raise BadParameter(f"{path}: no format writes '{suffix}'; use {known}, or a folder for an image sequence.")
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()  # it was deleted: whole paths do not need it, others lead nowhere and are reported
 
 
 def _table(value: Any, name: str, known: set[str], needed: set[str]) -> Mapping[str, Any]:
