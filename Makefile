@@ -45,7 +45,7 @@ elif [ -z "$$python" ]; then
 fi
 endef
 
-.PHONY: help setup blender test test-all soak demo demo-shot clean
+.PHONY: help setup blender test test-all soak fuzz demo demo-shot clean
 
 help:
 	@cat <<'TEXT'
@@ -54,6 +54,7 @@ help:
 	make test        all tests, with Blender $(BLENDERS)
 	make test-all    the same with Blender $(ALL_BLENDERS), and with a real 5.2 in a window (needs root and debootstrap)
 	make soak        an hour of jobs that are killed, stopped and gone on with; make soak SECONDS=600 for ten minutes
+	make fuzz        damaged files, job documents and requests for ten minutes; make fuzz MINUTES=60 for an hour
 	make blender     only the Blenders for the tests, as Python modules in .blender; make blender-4.5.15 for one of them
 	make demo-shot   renders the clip of the demo again, with Blender $(DEMO_BLENDER) (about half an hour)
 	make clean       removes everything that these have made
@@ -141,6 +142,13 @@ SECONDS_OF_SOAK = $(or $(SECONDS),3600)
 
 soak: setup
 	@$(VENV)/bin/python tests/soak/soak.py --seconds $(SECONDS_OF_SOAK)
+
+# A third of the time for documents and requests, the rest for files. What goes wrong is kept in build/fuzz.
+MINUTES := 10
+
+fuzz: $(VENV)/.with_tests
+	@$(VENV)/bin/python tests/fuzz/campaign.py --seconds $$(($(MINUTES) * 40))
+	$(VENV)/bin/python tests/fuzz/documents.py --seconds $$(($(MINUTES) * 20))
 
 demo: setup $(call blender_stamp,$(DEMO_BLENDER))
 	@$(VENV)/bin/python tests/demo/make_demo.py .blender/bpy-$(DEMO_BLENDER)/bin/python demo

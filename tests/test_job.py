@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_everything_at_once():
     assert job.mask[1] == MaskPart(rectangle=(1, 2, 3.5, 4), invert=True, at=0, count=2)
     assert job.frames == (2, 2)
     assert all(part.placed for part in job.mask)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be deleted there")
+def test_a_working_folder_that_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert Job.from_document(GOOD | {"source": {"path": "/a/b.mkv"}}).source.path == Path("/a/b.mkv")
+    assert Job.from_document(GOOD).source.path == Path(GOOD["source"]["path"])
 
 
 def test_relative_paths_count_from_the_working_folder(tmp_path, monkeypatch):

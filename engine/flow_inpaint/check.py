@@ -13,11 +13,12 @@ from .evaluation.sheet import save_png
 from .flow import ESTIMATORS
 from .job import Job
 from .machine import Machine
-from .media import Source, open_source
+from .media import Source
 from .methods import Methods
 from .motion import eight_bits
 from .references import open_references
 from .side_by_side import in_order, one_thread_each, pool_of_workers
+from .stand_ins import open_footage
 from .survey import Survey, frame_range, matte_of, survey
 
 #: Mattes that are read.
@@ -51,7 +52,7 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     clock = Clock(lambda progress: None, aborted)
     params = job.params
     methods = Methods.of(params, Machine(str(params["device"])))
-    with open_source(job.source) as source, matte_of(job, source.info) as matte:
+    with open_footage(job.source, str(params["damaged_frames"])) as source, matte_of(job, source.info) as matte:
         first, last = frame_range(job, source.info)
         references = open_references(job.references, source.info)
         holes = coverage.RememberedMatte(matte)

@@ -39,7 +39,7 @@ _PARAMETER = "parameter:"
 _TABLE = ["evaluate", "table"]
 _CLIPS = ("source", "mask", "output")
 _JOB_OPTIONS = [
-    *("--preset", "--frames", "--format", "--mask-channel", "--invert-mask", "--job", "--json"),
+    *("--preset", "--frames", "--format", "--layer", "--mask-channel", "--invert-mask", "--job", "--json"),
     *("--reference", "--passes", "--pass-names", "--provenance-format", "--coverage"),
 ]
 
@@ -140,6 +140,7 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUTPUT", nargs="?", help="video file, folder or pattern; its ending says the format")
     parser.add_argument("--frames", metavar="A-B", help="only these frames of the source, counted from 0, both included")
     parser.add_argument("--format", metavar="F", help=f"output format: {', '.join(effect.formats())}")
+    parser.add_argument("--layer", metavar="NAME", help="the layer or part of an OpenEXR source")
     parser.add_argument("--mask-channel", metavar="CHANNEL", help="what to read of the mask: luma or alpha")
     parser.add_argument("--invert-mask", action="store_true", help="replace what the mask leaves black instead")
     clean = "a clean picture of a frame (counted from 0); may be repeated"
@@ -227,6 +228,8 @@ def _overrides(arguments: argparse.Namespace, document: Mapping[str, Any]) -> di
     fields: dict[str, Any] = {}
     if arguments.source is not None:
         fields["source"] = {"path": _from_here(arguments.source)}
+    if arguments.layer is not None:
+        fields["source"] = _table(fields.get("source", document.get("source"))) | {"layer": arguments.layer}
     if arguments.output is not None:
         fields["output"] = {"path": _from_here(arguments.output)}
     if arguments.format is not None:

@@ -37,6 +37,14 @@ class BadClip(FlowInpaintError):
     exit_code = 2
 
 
+class BadFrame(BadClip):
+    """A single frame of a clip that cannot be used while the rest can. `frame`: the clip frame, from 0."""
+
+    def __init__(self, text: str, frame: int):
+        super().__init__(text)
+        self.frame = frame
+
+
 class BadParameter(FlowInpaintError):
     """A parameter, or a field of the job document, with a value that makes no sense."""
 

@@ -10,9 +10,9 @@ import numpy as np
 from .errors import Aborted
 from .job import Job
 from .machine import Machine
-from .media import open_source
 from .methods import Methods
 from .references import digest
+from .stand_ins import mended, open_footage
 from .survey import matte_of
 
 KEY = 8
@@ -44,11 +44,11 @@ def fingerprint(
     # A clean frame is carried through the whole shot, so it counts for every frame.
     painted = b"".join(digest(one) + one.frame.to_bytes(4) for one in job.references)
     keys = []
-    with open_source(job.source) as source:
+    with open_footage(job.source, str(job.params["damaged_frames"])) as source:
         info = source.info
         last = info.count - 1
         with matte_of(job, info) as matte:
-            for picture, hole in zip(source.read(0, last), matte.read(0, last), strict=True):
+            for picture, hole in zip(source.read(0, last), mended(matte, source).read(0, last), strict=True):
                 if aborted():
                     raise Aborted("Stopped before the end; nothing was written.")
                 keys.append(_key(picture.rgb, picture.alpha, hole, painted))

@@ -1,7 +1,7 @@
 """One job is one document: source, mask, output, frames, parameters. The same in the protocol, on disk and on the command line.
 
-    source  { path, first = 0, count, indices, hold = false }
-    mask    { path, first, count, indices, hold, channel = "luma" | "alpha", invert, at, transform }
+    source  { path, first = 0, count, indices, hold = false, layer }
+    mask    { path, first, count, indices, hold, layer, channel = "luma" | "alpha", invert, at, transform }
             or { rectangle = [x, y, w, h], at, count }, or a list of such parts, which are united
     output  { path, format, passes { path, names, provenance = "exr" | "png" }, previews }
     frames  [first, last]
@@ -17,6 +17,8 @@ frames, both ends included; the output has one picture for each job frame of `fr
 end of the file show its last one, as an editor's strip does when its sound is longer than its pictures. A mask part without `at`,
 `count` and `indices` has to be as long as the source or be a single picture, which then holds for every
 frame; a part with any of them covers just its own range, and the frames outside are not masked by it.
+
+`layer` is the part or the layer of OpenEXR images that is read; left out, the one without a name.
 
 `transform` = [a, b, c, d, e, f] says where a source pixel lies in the mask's picture:
 x' = a x + b y + c, y' = d x + e y + f, in pixels with integer coordinates at pixel centres.
@@ -41,6 +43,8 @@ from typing import Any, Mapping
 from . import effect
 from .errors import BadClip, BadParameter
 
+_MOST = 10**9
+
 
 @dataclass(frozen=True)
 class ClipSpec:
@@ -51,6 +55,7 @@ class ClipSpec:
     count: int | None = None
     indices: tuple[int, ...] | None = None
     hold: bool = False
+    layer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,8 @@ class Job:
         """A validated job. Relative paths count from `base`. Raises `BadParameter` or `BadClip`; opens no media."""
         needed = {"source", "mask", "output"}
         top = _table(document, "job", needed | {"frames", "params", "references", "coverage"}, needed)
-        base = base or Path.cwd()
-        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold"}, {"path"}), "source", base)
+        base = base or _working_folder()
+        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold", "layer"}, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
         if not parts:
             raise BadParameter("mask is an empty list: give at least one matte.")
@@ -160,6 +165,13 @@ def format_of(path: str) -> str:
     raise BadParameter(f"{path}: no format writes '{suffix}'; use {known}, or a folder for an image sequence.")
 
 
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()  # it was deleted: whole paths do not need it, others lead nowhere and are reported
+
+
 def _table(value: Any, name: str, known: set[str], needed: set[str]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BadParameter(f"{name} has to be a table, not {_kind(value)}.")
@@ -199,6 +211,8 @@ def _boolean(value: Any, name: str) -> bool:
 def _whole(value: Any, name: str, low: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise BadParameter(f"{name} cannot be {value!r}: it is a whole number, {low} or more.")
+    if value > _MOST:
+        raise BadParameter(f"{name} is too large: no clip has more than {_MOST} frames.")
     return value
 
 
@@ -219,18 +233,22 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
     hold = table.get("hold", False)
     if not isinstance(hold, bool):
         raise BadParameter(f"{name}.hold cannot be {hold!r}: say true or false.")
+    layer = table.get("layer")
+    if layer is not None and (not isinstance(layer, str) or not layer or "\0" in layer or not _nameable(layer)):
+        raise BadParameter(f"{name}.layer has to be the name of a layer, not {layer!r}.")
     return ClipSpec(
         path=_path(table["path"], f"{name}.path", base),
         first=_whole(table.get("first", 0), f"{name}.first", 0),
         count=None if count is None else _whole(count, f"{name}.count", 1),
         indices=indices,
         hold=hold,
+        layer=layer,
     )
 
 
 def _mask_part(value: Any, base: Path) -> MaskPart:
     at_and_count = {"at", "count"}
-    clip_fields = {"path", "first", "indices", "hold", "channel", "invert", "transform"}
+    clip_fields = {"path", "first", "indices", "hold", "layer", "channel", "invert", "transform"}
     table = _table(value, "mask", {"rectangle"} | at_and_count | clip_fields, set())
     if ("path" in table) == ("rectangle" in table):
         raise BadParameter("mask needs either a path or a rectangle.")

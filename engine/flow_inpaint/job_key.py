@@ -18,12 +18,13 @@ from .job import ReferenceSpec
 from .methods import Methods
 from .references import digest
 from .survey import Survey
+from .tone import Tone
 
 _LIBRARIES = ("numpy", "cv2", "av", "scipy")
 
 
 def job_key(
-    params: Mapping[str, Value], methods: Methods, surveyed: Survey, references: Sequence[ReferenceSpec], first: np.ndarray
+    params: Mapping[str, Value], methods: Methods, surveyed: Survey, references: Sequence[ReferenceSpec], tone: Tone, first: np.ndarray
 ) -> str:
     """32 hexadecimal digits. `first`: the region of the first frame that is read, (H, W, 3). Raises `BadClip`.
 
@@ -42,6 +43,8 @@ def job_key(
         "region": [(part.start, part.stop) for part in surveyed.region],
         "needed": surveyed.needed,
         "mattes": surveyed.digest,
+        # It comes of frames that no other key shows.
+        "tone": [tone.linear, tone.exposure],
         "references": [(spec.frame, digest(spec).hex()) for spec in references],
         "first": [first.dtype.str, blake2b(np.ascontiguousarray(first).data, digest_size=16).hexdigest()],
     }

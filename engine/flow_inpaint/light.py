@@ -82,7 +82,7 @@ def seen_gain(change: float, linear: bool) -> float:
 
 
 def _grey(glimpse: Glimpse) -> np.ndarray:
-    shown = glimpse.rgb ** (1 / 2.2) if glimpse.linear else glimpse.rgb
+    shown = np.maximum(glimpse.rgb, 0) ** (1 / 2.2) if glimpse.linear else glimpse.rgb
     grey = cv2.cvtColor(np.clip(np.nan_to_num(shown), 0, 1) * np.float32(255), cv2.COLOR_RGB2GRAY)[..., None]
     if glimpse.hidden.any() and not glimpse.hidden.all():
         grey = interpolate(grey, glimpse.hidden, cycles=2)

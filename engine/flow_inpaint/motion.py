@@ -65,7 +65,7 @@ class Step:
     """What was measured between a frame and the one before.
 
     found  hops of the hole before into the frame and of the frame's into the one before; or the flows, (2, H, W) each
-    light  logarithm of the gain from the one before, (3,); None: not measured
+    light  logarithm of the gain from the one before, of coded numbers (see `tone`), (3,); None: not measured
     grain  a sample of the frame's grain (see `grain_sample`), or None
     """
 

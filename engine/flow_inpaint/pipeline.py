@@ -18,7 +18,7 @@ from .job import Job
 from .job_key import job_key
 from .kept_work import kept_work
 from .machine import Machine
-from .media import ClipInfo, Matte, Source, open_output, open_source
+from .media import ClipInfo, Matte, Source, open_output
 from .media.output import Output
 from .media.picture import Picture
 from .methods import Methods
@@ -29,7 +29,9 @@ from .shot import Look, complete_shot, compose, invent, origins_of, sources_of, 
 from .shot_reading import ShotReader
 from .shot_store import ShotStore
 from .side_by_side import in_order, one_thread_each, pool_of_workers
+from .stand_ins import mended, open_footage
 from .survey import Survey, frame_range, matte_of, survey
+from .tone import Tone, tone_of
 
 __all__ = ["STAGES", "STAGES_WITH_COMPLETION", "Forecast", "Progress", "Result", "check", "run"]
 
@@ -91,6 +93,7 @@ class _Run:
         params = job.params
         self.methods = Methods.of(params, machine or Machine(str(params["device"]), on_message))
         machine = self.methods.machine
+        self.tone = Tone()
         self.completion = self.methods.completion.make()
         if self.completion is not None:
             clock.shares = STAGES_WITH_COMPLETION
@@ -111,12 +114,12 @@ class _Run:
     def run(self) -> Result:
         job, clock = self.job, self.clock
         with ExitStack() as stack:
-            source = stack.enter_context(open_source(job.source))
+            source = stack.enter_context(open_footage(job.source, str(job.params["damaged_frames"])))
             info = source.info
             if min(info.width, info.height) < _SMALLEST:
                 raise BadClip(f"{info.path.name} is {info.width}x{info.height}: pictures of at least {_SMALLEST}x{_SMALLEST} pixels are needed.")
             first, last = frame_range(job, info)
-            matte = stack.enter_context(matte_of(job, info))
+            matte = mended(stack.enter_context(matte_of(job, info)), source)
             self.references = open_references(job.references, info)
             keep = {*matte.files, *(spec.path for spec in job.references)}
             output = stack.enter_context(open_output(job.output, source, first, last, keep=keep))
@@ -136,6 +139,8 @@ class _Run:
                     previews.write(picture.index, previews.encoded(picture))
             else:
                 masked, unseen = self._filled(source, matte, surveyed, (first, last), output, passes, previews, stack)
+            for note in getattr(source, "notes", ()):
+                self.say("warning", note)
             for note in (*matte.notes, *output.notes):
                 self.say("info", note)
             folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
@@ -178,9 +183,10 @@ class _Run:
         clock, region, needed, params = self.clock, surveyed.region, surveyed.needed, self.job.params
         stack.enter_context(one_thread_each())
         pool = stack.enter_context(pool_of_workers())
+        self.tone = tone_of(source, *needed)
         pictures = source.read(*needed)
         head = next(pictures)
-        key = job_key(params, self.methods, surveyed, self.job.references, head.rgb[region])
+        key = job_key(params, self.methods, surveyed, self.job.references, self.tone, head.rgb[region])
         said = {"source": str(self.job.source.path), "output": str(self.job.output.path), "frames": f"{wanted[0]}-{wanted[1]}"}
         work = stack.enter_context(kept_work(key, said, keep=self.keep_work, say=self.say))
         if work.resumed:
@@ -217,6 +223,7 @@ class _Run:
             surveyed.region,
             self.references,
             self.motion,
+            self.tone,
             whole=self.completion is not None,
             cuts=bool(params["cuts"]),
             lighting=bool(params["lighting"]),
@@ -259,7 +266,8 @@ class _Run:
             if not hole.any():
                 return picture, hole, passes and passes.encoded(picture, picture, hole, region, None), previews.encoded(picture)
             found = sources_of(store, picture.index, self.look)
-            result = picture.composite(compose(store, picture.index, self.look, found), hole, origin=origin)
+            filled = self.tone.decoded(compose(store, picture.index, self.look, found))
+            result = picture.composite(filled, hole, origin=origin)
             about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin, found))
             return result, hole, about, previews.encoded(result)
 

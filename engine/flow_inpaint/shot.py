@@ -239,7 +239,9 @@ def compose(store: ShotStore, frame: int, look: Look, found: Iterable[Taken]) ->
         _add_grain(picture, canvas, store.grain[frame], frame, look.grain * full_scale(store.dtype))
     if np.issubdtype(store.dtype, np.integer):
         return np.clip(np.rint(picture), 0, full_scale(store.dtype)).astype(store.dtype)
-    return picture.astype(store.dtype)
+    # Joining may overshoot: what is filled is no blacker than black, or than what is beside it.
+    lowest = min(0.0, float(picture[~canvas.hole].min(initial=0)))
+    return np.maximum(picture, lowest).astype(store.dtype)
 
 
 def _add_grain(picture: np.ndarray, canvas: Canvas, grain: Grain, frame: int, scale: float) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .motion import MotionSettings, Step, View, eight_bits, flows, measure, view
 from .references import read_reference, relit
 from .shot_store import ShotStore
 from .side_by_side import in_order
+from .tone import Tone
 
 #: A change of light, as a logarithm, that would be mistaken for motion.
 _DISTURBING = 0.015
@@ -37,6 +38,7 @@ class _Seen:
 class ShotReader:
     """What the stage works with.
 
+    tone      how its numbers are worked on
     whole     keep whole flows, for a method that completes them shot by shot
     cuts, lighting, grain  whether to look for cuts, for changes of light, for grain
     say       takes messages for the user: level, text
@@ -47,6 +49,7 @@ class ShotReader:
     region: tuple[slice, slice]
     references: dict[int, ReferenceSpec]
     motion: MotionSettings
+    tone: Tone
     whole: bool
     cuts: bool
     lighting: bool
@@ -80,10 +83,10 @@ class ShotReader:
         before: _Frame | None = None
         seen_before: _Seen | None = None
         for picture, whole in zip(pictures, mattes, strict=True):
-            rgb, hole = picture.rgb[self.region], np.ascontiguousarray(whole[self.region])
-            self.store.remember(picture.index, rgb, hole)
+            rgb, hole = self.tone.exposed(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
+            self.store.remember(picture.index, self.tone.coded(picture.rgb[self.region]), hole)
             self._remember_reference(picture.index, hole)
-            if finder and finder.is_cut(eight_bits(picture.rgb), whole):
+            if finder and finder.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole):
                 begins.append(picture.index)
                 self.say("info", f"A new shot begins at frame {picture.index}.")
                 before = None
@@ -111,7 +114,8 @@ class ShotReader:
             light = change_of_light(before.glimpse, seen.glimpse)
             if np.abs(light).max() > _DISTURBING:
                 view = view.lit(seen_gain(-light.mean(), seen.glimpse.linear))
-        return frame, Step((flows if self.whole else measure)(before.view, view, self.motion), light, grain)
+        change = None if light is None else self.tone.coded_gain(light)
+        return frame, Step((flows if self.whole else measure)(before.view, view, self.motion), change, grain)
 
     def _remember_reference(self, frame: int, hole: np.ndarray) -> None:
         if frame not in self.references:
@@ -121,5 +125,6 @@ class ShotReader:
         key = self.store.known_key(frame)
         if key is None:
             given = read_reference(self.references[frame], self.info).part(self.region)
+            given = replace(given, rgb=self.tone.coded(given.rgb))
             key = self.store.remember_key(frame, relit(given, self.store.picture(frame), hole, self.info.white))
         self.store.reference_keys[frame] = key

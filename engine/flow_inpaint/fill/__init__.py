@@ -22,7 +22,7 @@ class Fill(Protocol):
     ) -> np.ndarray:
         """The picture with `unknown` filled, and the rest as it was.
 
-        picture  (H, W, 3) float32, 0..255
+        picture  (H, W, 3) float32, 0..255, in linear footage with highlights above and noise below
         unknown  (H, W) bool, what to invent
         others   other pictures of the shot, and what of them is not to be seen, (H, W) bool each
         pulse    called now and then; raises when the host wants to stop

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 
 _RADIUS = 5
+#: OpenCV adds a slope of about 1 to whatever the values are: it has to be small against them.
+_SCALE = np.float32(4096)
 
 
 def fill(
@@ -16,11 +18,11 @@ def fill(
     pulse: Callable[[], None] = lambda: None,
     suspect: np.ndarray | None = None,
 ) -> np.ndarray:
-    """See `fill.Fill`; only the hole's border is used. OpenCV does this in 8 bits: half a grey level is lost."""
+    """See `fill.Fill`; only the hole's border is used. A channel at a time, because OpenCV takes three only in 8 bits."""
     del others, pulse, suspect
     if unknown.all():
         return picture
-    grey = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    out = picture.copy()
-    out[unknown] = cv2.inpaint(grey, unknown.astype(np.uint8), _RADIUS, cv2.INPAINT_TELEA)[unknown]
-    return out
+    mask = unknown.astype(np.uint8)
+    channels = np.ascontiguousarray(np.moveaxis(picture * _SCALE, -1, 0), dtype=np.float32)
+    smeared = np.stack([cv2.inpaint(channel, mask, _RADIUS, cv2.INPAINT_TELEA) for channel in channels], axis=-1)
+    return np.where(unknown[..., None], smeared / _SCALE, picture)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 
+from .containers import UNREADABLE
 from .video_cursor import open_video
 
 
@@ -65,5 +66,5 @@ class AudioCopy:
                 packet.dts = packet.pts
                 packet.stream = self._targets[packet.stream_index]
                 yield packet
-        except av.FFmpegError:
+        except UNREADABLE:
             self.damaged = True

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,66 +10,56 @@ import numpy as np
 
 from ..errors import BadClip
 from . import colour
+from .exr_file import ExrFile
 from .samples import planes
 
-_LINES_PER_BLOCK = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
-_TILED_OR_DEEP_OR_PARTS = 0x200 | 0x800 | 0x1000
-_HALF = 1
+#: Pixels of a picture at most: no camera makes as many, and a damaged header asks for all the memory there is.
+_MOST_PIXELS = 1 << 28
 
 
-@dataclass(frozen=True)
-class _Header:
-    end: int
-    flags: int
-    attributes: dict[str, bytes]
+def read_exr(path: Path, data: bytes, layer: str | None = None) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """RGB (H, W, 3) float32, alpha (H, W) or None, and 16 for half or 32 for full floats.
 
+    layer  a part's name, or what channels are called before their last dot; None: the channels that are just R, G, B
 
-def read_exr(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """RGB (H, W, 3) float32, alpha (H, W) or None, and 16 for half or 32 for full floats. Raises `BadClip`."""
+    What lies outside the data window is 0, what lies outside the display window is left out. Raises `BadClip`.
+    """
     try:
-        header = _header(data)
-        if not _is_whole(header, data):
-            raise BadClip(f"{path} is damaged or cut short: use a sound copy.")
-        with av.open(str(path), format="exr_pipe") as container:
-            frame = next(container.decode(video=0))
-    except (av.FFmpegError, StopIteration, ValueError, LookupError, struct.error) as error:
-        raise BadClip(f"{path} is not an OpenEXR image that can be read: it needs channels R, G, B (and A), or Y, in one layer.") from error
-    channels = header.attributes["channels"]
-    return colour.rgb_of(frame), colour.alpha_of(frame), 16 if _all_half(channels) else 32
+        return _read(path, data, layer)
+    except (av.FFmpegError, StopIteration, ValueError, LookupError, OverflowError, struct.error) as error:
+        text = f"{path} is not an OpenEXR image that can be read: it is damaged, or not of channels that are all half or all float."
+        raise BadClip(text) from error
 
 
-def _header(data: bytes) -> _Header:
-    magic, flags = struct.unpack_from("<II", data)
-    if magic != 20000630:
-        raise ValueError("not OpenEXR")
-    attributes, at = {}, 8
-    while data[at]:
-        name_end = data.index(b"\0", at)
-        type_end = data.index(b"\0", name_end + 1)
-        (size,) = struct.unpack_from("<I", data, type_end + 1)
-        attributes[data[at:name_end].decode("latin-1")] = data[type_end + 5 : type_end + 5 + size]
-        at = type_end + 5 + size
-    return _Header(at + 1, flags, attributes)
+def _read(path: Path, data: bytes, layer: str | None) -> tuple[np.ndarray, np.ndarray | None, int]:
+    file = ExrFile.parse(data)
+    place = file.find(layer)
+    if place is None:
+        known = ", ".join(file.layers()[:20])
+        what = "no channels R, G, B or Y of its own" if layer is None else f"no layer {layer!r} with channels R, G, B or Y"
+        raise BadClip(f"{path} has {what}" + (f": choose one of its layers {known}." if known else ": save it as RGB."))
+    number, inner = place
+    part = file.parts[number]
+    if part.deep:
+        raise BadClip(f"{path} has deep samples, many for a pixel: flatten it first.")
+    kinds = part.kinds(inner)
+    if "whole" in kinds:
+        raise BadClip(f"{path} has samples that are whole numbers: save it as half or float.")
+    width, height = part.size
+    if width * height > _MOST_PIXELS:
+        raise BadClip(f"{path} claims to be {width}x{height} pixels, which is more than can be processed: use a sound copy.")
+    single = file.alone(number)
+    if single is None:
+        raise BadClip(f"{path} is damaged or cut short: use a sound copy.")
+    frame = _decoded(single, inner)
+    return colour.rgb_of(frame), colour.alpha_of(frame), 16 if kinds == {"half"} else 32
 
 
-def _is_whole(header: _Header, data: bytes) -> bool:
-    if header.flags & _TILED_OR_DEEP_OR_PARTS:
-        return True
-    _, top, _, bottom = struct.unpack("<4i", header.attributes["dataWindow"])
-    blocks = -(-(bottom - top + 1) // _LINES_PER_BLOCK[header.attributes["compression"][0]])
-    if header.end + 8 * blocks > len(data):
-        return False
-    offsets = struct.unpack_from(f"<{blocks}Q", data, header.end)
-    return all(offset + 8 <= len(data) and offset + 8 + struct.unpack_from("<I", data, offset + 4)[0] <= len(data) for offset in offsets)
-
-
-def _all_half(channels: bytes) -> bool:
-    at, kinds = 0, []
-    while channels[at]:
-        at = channels.index(b"\0", at) + 1
-        kinds.append(struct.unpack_from("<I", channels, at)[0])
-        at += 16
-    return all(kind == _HALF for kind in kinds)
+def _decoded(data: bytes, layer: str) -> av.VideoFrame:
+    decoder = av.CodecContext.create("exr", "r")
+    decoder.options = {"layer": layer} if layer else {}
+    decoder.thread_type = "NONE"
+    return next(frame for packet in (av.Packet(data), None) for frame in decoder.decode(packet))
 
 
 def encode_exr(rgb: np.ndarray, alpha: np.ndarray | None, half: bool) -> bytes:

@@ -9,20 +9,35 @@ import cv2
 import numpy as np
 
 from ..errors import BadClip
+from .dpx import read_dpx
 from .exr import encode_exr, read_exr
 
 
-def read_image(path: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
+def read_image(path: Path, layer: str | None = None) -> tuple[np.ndarray, np.ndarray | None, int]:
     """RGB (H, W, 3) in uint8, uint16 or float32, alpha (H, W) in the same type or None, and the bits of a sample in the file.
 
-    The numbers are the file's own: no orientation, profile or gamma is applied. Raises `BadClip` naming the file.
+    The numbers are the file's own: no orientation, profile or gamma is applied. `layer`: of OpenEXR, see `read_exr`.
+    Raises `BadClip` naming the file, also for numbers that are none (NaN, infinity).
     """
+    rgb, alpha, depth = _read(path, layer)
+    if rgb.dtype == np.float32:
+        _check_finite(path, rgb, alpha)
+    return rgb, alpha, depth
+
+
+def _read(path: Path, layer: str | None) -> tuple[np.ndarray, np.ndarray | None, int]:
     try:
+        if path.exists() and not path.is_file():
+            raise BadClip(f"{path} is no file: give an image.")
         data = path.read_bytes()
     except OSError as error:
         raise BadClip(f"{path} cannot be read: {error.strerror}.") from error
     if path.suffix.lower() == ".exr":
-        return read_exr(path, data)
+        return read_exr(path, data, layer)
+    if layer is not None:
+        raise BadClip(f"{path} has no layers, so there is no {layer!r} in it: only OpenEXR has any.")
+    if path.suffix.lower() == ".dpx":
+        return read_dpx(path, data)
     _check_whole(path, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
@@ -38,6 +53,17 @@ def read_image(path: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
     if image.shape[2] == 4:
         return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(image[..., 3]), depth
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, depth
+
+
+def _check_finite(path: Path, rgb: np.ndarray, alpha: np.ndarray | None) -> None:
+    """What is no number cannot be averaged: it would spread over everything that is carried."""
+    bad = ~np.isfinite(rgb).all(axis=2)
+    if alpha is not None:
+        bad |= ~np.isfinite(alpha)
+    if bad.any():
+        y, x = (int(axis[0]) for axis in np.nonzero(bad))
+        count = int(bad.sum())
+        raise BadClip(f"{path} has {count} pixels that are no numbers (NaN or infinite), the first at x {x}, y {y}: paint them out first.")
 
 
 def _check_whole(path: Path, data: bytes) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import BadClip
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".dpx"}
 _COUNTER = re.compile(r"%(0?)(\d*)d|#+")
 
 
@@ -16,15 +17,18 @@ def means_images(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def image_files(path: Path) -> tuple[Path, ...]:
-    """The image files that `path` means, by number. Raises `BadClip` for none, gaps and mixtures."""
-    if path.is_file():
+def image_files(path: Path, gaps: bool = False) -> tuple[Path, ...]:
+    """The image files that `path` means, by number. Raises `BadClip` for none, gaps and mixtures.
+
+    With `gaps`, images that are missing between others are named too, as they would be called.
+    """
+    if path.exists() and not path.is_dir():
         return (path,)
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]
         if not found:
             raise BadClip(f"{path} has no images in it ({', '.join(sorted(IMAGE_SUFFIXES))} are read).")
-        return _by_number(path, found)
+        return _by_number(path, found, gaps)
     pattern = counter_pattern(path)
     if pattern is None:
         raise BadClip(f"{path} does not exist.")
@@ -33,7 +37,8 @@ def image_files(path: Path) -> tuple[Path, ...]:
     found = [file for file in path.parent.iterdir() if pattern.fullmatch(file.name)]
     if not found:
         raise BadClip(f"{path} matches no file.")
-    return _without_gaps(path, {int(pattern.fullmatch(file.name)[1]): file for file in found}, len(found))
+    numbered_files = {int(pattern.fullmatch(file.name)[1]): file for file in found}
+    return _in_order(path, numbered_files, len(found), (lambda number: path.parent / str(numbered(path, number))) if gaps else None)
 
 
 def counter_pattern(path: Path) -> re.Pattern[str] | None:
@@ -59,7 +64,7 @@ def numbered(path: Path, number: int) -> str | None:
     return f"{path.name[: counter.start()]}{number:0{counter_width(counter)}d}{path.name[counter.end() :]}"
 
 
-def _by_number(folder: Path, files: list[Path]) -> tuple[Path, ...]:
+def _by_number(folder: Path, files: list[Path], gaps: bool) -> tuple[Path, ...]:
     """Sorted by the one number in their names that differs."""
     if len(files) == 1:
         return tuple(files)
@@ -69,14 +74,26 @@ def _by_number(folder: Path, files: list[Path]) -> tuple[Path, ...]:
     if len(varying) != 1:
         few = ", ".join(sorted(file.name for file in files)[:3])
         raise BadClip(f"{folder} holds more than one image sequence ({few} …): give a pattern such as {folder / 'name_%04d.png'}.")
-    return _without_gaps(folder, {int(name[varying[0]]): file for name, file in zip(names, files)}, len(files))
+    place = varying[0]
+
+    def called(number: int) -> Path:
+        parts = list(names[0])
+        parts[place] = f"{number:0{min(len(name[place]) for name in names)}d}"
+        return folder / "".join(parts)
+
+    return _in_order(folder, {int(name[place]): file for name, file in zip(names, files)}, len(files), called if gaps else None)
 
 
-def _without_gaps(path: Path, by_number: dict[int, Path], count: int) -> tuple[Path, ...]:
+def _in_order(path: Path, by_number: dict[int, Path], count: int, called: Callable[[int], Path] | None) -> tuple[Path, ...]:
+    """`called` says what a missing image's file would be; None: none may be missing."""
     if len(by_number) < count:
         raise BadClip(f"{path} has two images with one number (such as 1 and 01): keep one of them.")
     numbers = sorted(by_number)
+    missing = numbers[-1] - numbers[0] + 1 - count
+    if called is not None and missing <= count:
+        return tuple(by_number.get(number) or called(number) for number in range(numbers[0], numbers[-1] + 1))
     for before, after in itertools.pairwise(numbers):
         if after != before + 1:
-            raise BadClip(f"{path}: image {before + 1} is missing between {by_number[before].name} and {by_number[after].name}.")
+            many = f"images {before + 1} to {after - 1} are" if after > before + 2 else f"image {before + 1} is"
+            raise BadClip(f"{path}: {many} missing between {by_number[before].name} and {by_number[after].name}.")
     return tuple(by_number[number] for number in numbers)

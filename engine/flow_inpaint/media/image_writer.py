@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Self
 
 from .image_codec import encode_image
+from .image_tags import tagged
 from .output_place import OutputFiles, SequencePlace, writing
 from .picture import Picture
 from .source import Source
@@ -16,6 +17,9 @@ class ImageOutput:
         self.notes: list[str] = []
         self._place = place
         self._depth = source.info.depth
+        info = source.info
+        self._tags = [info.files[info.indices[k]] for k in range(first, last + 1)] if info.kind == "images" else []
+        self._layer = info.layer
         self._suffix = {"png": ".png", "tiff": ".tif", "exr": ".exr"}[format]
         self._written = 0
         self._committed = False
@@ -24,6 +28,8 @@ class ImageOutput:
     def write(self, picture: Picture) -> None:
         target = self._place.targets[self._written]
         data = encode_image(self._suffix, picture.rgb, picture.alpha, self._depth)
+        if self._tags:
+            data = tagged(data, self._tags[self._written], self._layer)
         with writing(target):
             (self._part / target.name).write_bytes(data)
         self._written += 1

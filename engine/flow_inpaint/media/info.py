@@ -1,15 +1,18 @@
 """What is known about a clip before its pictures are read."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from ..errors import BadClip
+from ..errors import BadClip, BadFrame
 from ..job import ClipSpec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class ClipInfo:
     `count` is the number of job frames; `indices[k]` is the clip frame that job frame k shows, and `clip_count` the
     number of frames in the file. `dtype` is the type of `Picture.rgb`: uint8, uint16 (full scale 65535) or float32
     (1.0 = white). `depth` is the number of bits of a sample in the file. `files` are the files read, in clip order.
+    `timecode` is the label of clip frame 0, `layer` the layer of OpenEXR images that is read.
     """
 
     path: Path
@@ -51,6 +55,8 @@ class ClipInfo:
     indices: Sequence[int]
     files: tuple[Path, ...]
     colour: ColourTags = ColourTags()
+    timecode: str | None = None
+    layer: str | None = None
 
     @property
     def white(self) -> float:
@@ -82,6 +88,20 @@ def job_indices(spec: ClipSpec, available: int) -> Sequence[int]:
         frames = "1 frame" if available == 1 else f"{available} frames"
         raise BadClip(f"{spec.path} has {frames}, so its frame {highest} (counted from 0) cannot be read: use fewer frames of it.")
     return indices
+
+
+def first_good(indices: Sequence[int], read: Callable[[int], T], tolerant: bool) -> T:
+    """What `read` gives for the first clip frame of `indices`; if `tolerant`, for the first that can be read."""
+    refused: BadFrame | None = None
+    for number in dict.fromkeys(indices):
+        try:
+            return read(number)
+        except BadFrame as error:
+            refused = refused or error
+            if not tolerant:
+                raise
+    assert refused is not None
+    raise refused
 
 
 def check_range(info: ClipInfo, first: int, last: int) -> None:

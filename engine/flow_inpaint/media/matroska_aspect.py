@@ -1,4 +1,6 @@
-"""The pixel aspect of a Matroska file. The binding cannot give it to the muxer, so it is put into the finished file.
+"""The pixel aspect of a Matroska file, and whether it is whole.
+
+The binding cannot give the aspect to the muxer, so it is put into the finished file.
 
 Room is made beforehand: the track is given a name of `RESERVE` characters, which gives way to the display size.
 Nothing outside the track's entry moves.
@@ -42,6 +44,17 @@ def write_pixel_aspect(path: Path, aspect: Fraction, size: tuple[int, int]) -> N
             content[start - 4 : start] = zlib.crc32(content[start:]).to_bytes(4, "little")
         file.seek(tracks.body)
         file.write(content)
+
+
+def is_shortened(path: Path) -> bool:
+    """Whether a Matroska file is shorter than its own header says. Raises `OSError`."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    try:
+        segment = _child(head, _Element(0, 0, 0, len(head)), _SEGMENT)
+    except IndexError:
+        return True
+    return segment is not None and segment.end > path.stat().st_size
 
 
 def _with_aspect(head: bytes, track: _Element, aspect: Fraction, size: tuple[int, int]) -> bytes:

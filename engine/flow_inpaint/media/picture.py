@@ -27,6 +27,10 @@ class Picture(ABC):
         """(H, W) in the type and scale of `rgb`, or None."""
 
     @abstractmethod
+    def renumbered(self, index: int) -> Picture:
+        """The same picture as job frame `index`."""
+
+    @abstractmethod
     def composite(self, filled: np.ndarray, hole: np.ndarray, origin: tuple[int, int] = (0, 0)) -> Picture:
         """A copy with `filled` where `hole` is True; every other sample is the source's own.
 
@@ -50,6 +54,9 @@ class ArrayPicture(Picture):
     @property
     def alpha(self) -> np.ndarray | None:
         return self._alpha
+
+    def renumbered(self, index: int) -> ArrayPicture:
+        return ArrayPicture(index, self._rgb, self._alpha)
 
     def composite(self, filled: np.ndarray, hole: np.ndarray, origin: tuple[int, int] = (0, 0)) -> ArrayPicture:
         region = _region(hole, origin, self._rgb.shape[:2])
@@ -75,6 +82,9 @@ class FramePicture(Picture):
     @property
     def alpha(self) -> np.ndarray | None:
         return colour.alpha_of(self.frame)
+
+    def renumbered(self, index: int) -> FramePicture:
+        return FramePicture(index, self.frame)
 
     def composite(self, filled: np.ndarray, hole: np.ndarray, origin: tuple[int, int] = (0, 0)) -> FramePicture:
         _region(hole, origin, (self.frame.height, self.frame.width))

@@ -14,6 +14,7 @@ import av
 from ..errors import Aborted, BadClip, BadParameter
 from .matroska_aspect import RESERVE, write_pixel_aspect
 from .output_place import OutputFiles, writing
+from .timecode import timecode_of
 
 CONTAINERS = {".mkv": "matroska", ".mov": "mov"}
 """Video formats in which every frame stands for itself, by their endings."""
@@ -110,6 +111,9 @@ def _video(job: Splice, aborted: Callable[[], bool]) -> OutputFiles:
             aspect, size = base.streams.video[0].sample_aspect_ratio, (base.streams.video[0].width, base.streams.video[0].height)
             patch = container == "matroska" and bool(aspect) and aspect != 1
             with av.open(str(part), "w", format=container) as made:
+                label = timecode_of(base)
+                if label is not None:
+                    made.metadata["timecode"] = label
                 _remux(base, pieces, made, patch, aborted)
             if patch:
                 write_pixel_aspect(part, aspect, size)
@@ -151,6 +155,8 @@ def _remux(
 ) -> None:
     video = base.streams.video[0]
     targets = {stream.index: made.add_stream_from_template(stream) for stream in (video, *base.streams.audio)}
+    # The writer of timecode counts in frames and takes their rate from nowhere else.
+    targets[video.index].codec_context.framerate = video.average_rate
     for stream in base.streams.audio:
         targets[stream.index].metadata.update({key: value for key, value in stream.metadata.items() if key == "language"})
     if patch:

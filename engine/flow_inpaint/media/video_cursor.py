@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
@@ -10,7 +11,10 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
-from ..errors import BadClip
+from ..errors import BadClip, BadFrame
+from .containers import UNREADABLE, open_container
+from .ffv1_checksums import checksums_hold
+from .video_damage import Damage, is_disposable
 from .video_index import Key, VideoIndex
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -19,14 +23,23 @@ _HOP = 8  # frames that are sooner decoded than skipped by seeking
 _STEPS_BACK = 2  # an open GOP needs the key frame before; a gradual refresh one more
 
 
-class VideoCursor:
-    """Decodes towards a wanted frame. `upcoming` is the frame that it gives next."""
+class _Disturbed(Exception):
+    """The decoder stumbled, and frames may be lost that are not damaged."""
 
-    def __init__(self, path: Path, index: VideoIndex):
+
+class VideoCursor:
+    """Decodes towards a wanted frame. `upcoming` is the frame that it gives next.
+
+    lost  numbers of frames that cannot be decoded, as far as is known; shared by the cursors of a file
+    """
+
+    def __init__(self, path: Path, index: VideoIndex, lost: set[int]):
         self._path = path
         self._index = index
+        self._lost = lost
+        self._one_by_one = False
         self._open()
-        self._frames = self._decode(self._container.demux(self._stream))
+        self._begin(self._container.demux(self._stream), 0)
         self.upcoming = 0
 
     @property
@@ -38,7 +51,21 @@ class VideoCursor:
         return self.upcoming <= number and self._index.key_frame(self._index.key_before(number)) <= self.upcoming + _HOP
 
     def walk_to(self, number: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Every frame on the way to `number` and that frame last. Raises `BadClip` when it cannot be decoded."""
+        """Every whole frame on the way to `number` and that frame last. Raises `BadFrame` when it cannot be decoded."""
+        if number not in self._lost:
+            try:
+                yield from self._walk(number)
+                return
+            except _Disturbed:
+                # Decoders that work on several packets at once do not say which one is damaged.
+                self._one_by_one = True
+                self._from_the_beginning()
+                self.upcoming = len(self._index)
+            yield from self._walk(number)
+            return
+        raise self._undecodable(number)
+
+    def _walk(self, number: int) -> Iterator[tuple[int, av.VideoFrame]]:
         key = self._index.key_before(number)
         if not self.reaches(number):
             self._start_at(key)
@@ -54,7 +81,12 @@ class VideoCursor:
             if earlier < 0:
                 break
             self._start_at(earlier)
-        raise BadClip(f"{self._path}: frame {number} cannot be decoded, the file is damaged there; use a sound copy or other frames.")
+        self._lost |= {number, *self._damage.spread(number)}
+        raise self._undecodable(number)
+
+    def _undecodable(self, number: int) -> BadFrame:
+        text = f"{self._path}: frame {number} cannot be decoded, the file is damaged there; use a sound copy or other frames."
+        return BadFrame(text, number)
 
     def close(self) -> None:
         self._container.close()
@@ -63,12 +95,17 @@ class VideoCursor:
         self._container = open_video(self._path)
         self._stream = picture_stream(self._container)
         self._decoder = _decoder(self._stream)
-        self._decoder.thread_type = "AUTO"
+        self._decoder.thread_type = "NONE" if self._one_by_one else "AUTO"
         self._decoder.thread_count = min(_THREADS, os.cpu_count() or 1)
 
     def _start_at(self, number: int) -> None:
-        self._frames = self._decode(self._packets_from(self._index.keys[number]))
+        key = self._index.keys[number]
+        self._begin(self._packets_from(key), key.place)
         self.upcoming = self._index.key_frame(number)
+
+    def _begin(self, packets: Iterator[av.Packet], place: int) -> None:
+        self._damage = Damage(self._index, place)
+        self._frames = self._decode(packets)
 
     def _packets_from(self, key: Key) -> Iterator[av.Packet]:
         """The packets from `key` on. Where seeking does not get there, the file is read from its beginning."""
@@ -87,7 +124,7 @@ class VideoCursor:
                 self._container.seek(stamp, stream=self._stream, backward=True)
                 packets = self._container.demux(self._stream)
                 packet = next(packets)
-            except (av.FFmpegError, StopIteration):
+            except (*UNREADABLE, StopIteration):
                 continue
             if packet.size and self._place(packet) <= key.place:
                 self._decoder.flush_buffers()
@@ -104,16 +141,33 @@ class VideoCursor:
         return -1 if frame is None else int(self._index.place[frame])
 
     def _decode(self, packets: Iterator[av.Packet]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Whole frames with their numbers. A damaged packet gives none: its frame is missed when its turn comes."""
+        """Whole frames with their numbers, in order. One that is damaged, or built on one, is missed when its turn comes.
+
+        A frame is held back until all that it may be built on has come out too.
+        """
+        damage = self._damage
+        held: deque[tuple[int, av.VideoFrame]] = deque()
         for packet in _readable(packets):
+            if packet is not None:
+                sound = not self._index.checksums or checksums_hold(bytes(packet))
+                damage.feed(self._place(packet), is_disposable(packet, self._decoder), sound)
             try:
                 frames = self._decoder.decode(packet)
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                if not self._one_by_one:
+                    raise _Disturbed from error
                 continue
             for frame in frames:
                 number = None if frame.pts is None else self._index.find(frame.pts)
-                if number is not None and not frame.is_corrupt:
+                if number is not None:
+                    damage.came_out(number, not frame.is_corrupt)
+                    held.append((number, frame))
+            while held and damage.is_known(held[0][0]):
+                number, frame = held.popleft()
+                if damage.is_whole(number):
                     yield number, frame
+        damage.end()
+        yield from ((number, frame) for number, frame in held if damage.is_whole(number))
 
 
 def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet | None]:
@@ -122,7 +176,7 @@ def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet | None]:
         for packet in packets:
             if packet.size:
                 yield packet
-    except av.FFmpegError:
+    except UNREADABLE:
         pass  # the frames that are missing now are named when their turn comes
     yield None
 
@@ -137,7 +191,7 @@ def _decoder(stream: av.VideoStream) -> av.VideoCodecContext:
 def open_video(path: Path) -> av.container.InputContainer:
     """The file with a video stream in it. Raises `BadClip` with the reason when it is not one."""
     try:
-        container = av.open(str(path))
+        container = open_container(path)
     except FileNotFoundError as error:
         raise BadClip(f"{path} does not exist.") from error
     except PermissionError as error:

@@ -11,7 +11,11 @@ import av
 import numpy as np
 
 from ..errors import BadClip
+from .containers import UNREADABLE, open_container
+from .ffv1_checksums import checksums_hold
+from .matroska_aspect import is_shortened
 
+_PROBED = 3  # packets that are looked at to see whether a file has checksums
 _LATE = 0.5  # frames: from here on, counting frames and counting time disagree
 
 
@@ -26,13 +30,19 @@ class Key:
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """`pts[i]` is the time stamp of frame i, `place[i]` its packet's place in decoding order. Times are in `time_base`."""
+    """`pts[i]` is the time stamp of frame i, `place[i]` its packet's place in decoding order. Times are in `time_base`.
+
+    `horizon[p]` is the last frame of those whose packets come before place p or at it. `checksums`: whether every packet
+    has them (FFV1 version 3).
+    """
 
     pts: np.ndarray
     place: np.ndarray
     keys: tuple[Key, ...]
     time_base: Fraction
     rate: Fraction
+    horizon: np.ndarray
+    checksums: bool
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -49,6 +59,14 @@ class VideoIndex:
             number -= 1
         return max(number, 0)
 
+    def find_place(self, place: int) -> int:
+        """The frame whose packet is at `place`."""
+        return int(np.flatnonzero(self.place == place)[0])
+
+    def built_on(self, frame: int) -> range:
+        """The places of the packets that `frame` may be made of, without its own."""
+        return range(self.keys[self.key_before(frame)].place, int(self.place[frame]))
+
     def key_frame(self, number: int) -> int:
         """The frame that key `number` shows."""
         return int(np.searchsorted(self.pts, self.keys[number].pts))
@@ -59,6 +77,7 @@ def scan(path: Path, container: av.container.InputContainer, stream: av.VideoStr
     stamps: list[int] = []
     keys: list[Key] = []
     hidden = 0
+    checksums = False
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
@@ -70,11 +89,15 @@ def scan(path: Path, container: av.container.InputContainer, stream: av.VideoStr
                 continue
             if packet.pts is None:
                 raise BadClip(f"{path} has no time stamp on frame {len(stamps)}: write it again as a constant frame rate MKV or MP4 first.")
+            if not checksums and len(stamps) < _PROBED and stream.codec_context.name == "ffv1":
+                checksums = checksums_hold(bytes(packet))
             if packet.is_keyframe:
                 keys.append(Key(len(stamps), packet.pts, packet.dts))
             stamps.append(packet.pts)
-    except av.FFmpegError as error:
-        raise BadClip(f"{path} is damaged after frame {len(stamps) - 1} ({error.strerror}): copy or export it again.") from error
+    except UNREADABLE as error:
+        why = getattr(error, "strerror", None) or "a stream begins there that the file does not announce"
+        where = f"after frame {len(stamps) - 1}" if stamps else "at its beginning"
+        raise BadClip(f"{path} is damaged {where} ({why}): copy or export it again.") from error
     if not stamps:
         raise BadClip(f"{path} holds no video frames.")
     if hidden or _hidden_by_edit_list(path, stream, len(stamps)):
@@ -86,7 +109,8 @@ def scan(path: Path, container: av.container.InputContainer, stream: av.VideoStr
         raise BadClip(f"{path} shows its frames {twice} and {twice + 1} at the same time: export it again at a constant frame rate.")
     if not keys:
         raise BadClip(f"{path} has no key frame to start decoding at: it is damaged or cut; export it again.")
-    return VideoIndex(pts, order, tuple(keys), stream.time_base, _rate(pts, stream))
+    numbers = np.argsort(order, kind="stable")
+    return VideoIndex(pts, order, tuple(keys), stream.time_base, _rate(pts, stream), np.maximum.accumulate(numbers), checksums)
 
 
 def _never_shown(packet: av.Packet, stream: av.VideoStream) -> bool:
@@ -97,19 +121,22 @@ def _never_shown(packet: av.Packet, stream: av.VideoStream) -> bool:
 def _hidden_by_edit_list(path: Path, stream: av.VideoStream, found: int) -> bool:
     if not stream.frames or stream.frames <= found:
         return False
-    with av.open(str(path), options={"ignore_editlist": "1"}) as whole:
+    with open_container(path, ignore_editlist="1") as whole:
         return sum(packet.size > 0 for packet in whole.demux(whole.streams[stream.index])) > found
 
 
-def promised_frames(container: av.container.InputContainer, stream: av.VideoStream, index: VideoIndex) -> int:
+def promised_frames(path: Path, container: av.container.InputContainer, stream: av.VideoStream, index: VideoIndex) -> int:
     """How many frames the file's header announces: more than the index has when the file was cut short."""
     if stream.frames:
         return stream.frames
     seconds = _header_duration(container, stream)
     if seconds is None:
         return len(index)
-    missing = (seconds - int(index.pts[-1]) * index.time_base) * index.rate - 1
-    return len(index) + (int(missing) if missing > 1 else 0)
+    missing = float((seconds - int(index.pts[-1]) * index.time_base) * index.rate - 1)
+    # A last frame may be shown for longer than the others. Not so in a file whose end is known to be missing.
+    if missing <= 1 and not (missing > 0.5 and is_shortened(path)):
+        return len(index)
+    return len(index) + max(int(missing), 1)
 
 
 def _header_duration(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:

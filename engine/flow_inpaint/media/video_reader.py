@@ -12,9 +12,10 @@ import av
 from ..errors import BadClip
 from ..job import ClipSpec
 from . import colour
-from .info import ClipInfo, ColourTags, check_range, job_indices
+from .info import ClipInfo, ColourTags, check_range, first_good, job_indices
 from .picture import FramePicture
 from .samples import layout
+from .timecode import timecode_of
 from .video_cursor import VideoCursor, open_video, picture_stream
 from .video_index import VideoIndex, check_constant_rate, promised_frames, scan
 
@@ -26,17 +27,18 @@ _CURSORS = 2
 class VideoSource:
     """A video file as the job's source. See `open_source`."""
 
-    def __init__(self, spec: ClipSpec):
+    def __init__(self, spec: ClipSpec, tolerant: bool = False):
         self._path = spec.path
-        self._index, promised, has_audio = _survey(spec.path)
+        self._index, promised, has_audio, self._timecode = _survey(spec.path)
         self._cursors: list[VideoCursor] = []
+        self._lost: set[int] = set()
         try:
-            self.info = self._described(spec, promised, has_audio)
+            self.info = self._described(spec, promised, has_audio, tolerant)
         except BaseException:
             self.close()
             raise
 
-    def _described(self, spec: ClipSpec, promised: int, has_audio: bool) -> ClipInfo:
+    def _described(self, spec: ClipSpec, promised: int, has_audio: bool, tolerant: bool) -> ClipInfo:
         indices = job_indices(spec, max(promised, len(self._index)))
         last = max(indices)
         if last >= len(self._index):
@@ -44,7 +46,7 @@ class VideoSource:
             raise BadClip(f"{self._path} is cut short: its header promises {promised} frames, and it ends after frame {ends}.")
         check_constant_rate(self._path, self._index, last)
         self._cache = _FrameCache()
-        first = self._frame(indices[0])
+        first = first_good(indices, self._frame, tolerant)
         _check_readable(self._path, first)
         shape = layout(first.format.name)
         self._format = (first.format.name, first.width, first.height)
@@ -66,10 +68,11 @@ class VideoSource:
             indices=indices,
             files=(self._path,),
             colour=ColourTags(first.color_primaries, first.color_trc, first.colorspace, first.color_range, colour.chroma_site(first)),
+            timecode=self._timecode,
         )
 
     def read(self, first: int, last: int) -> Iterator[FramePicture]:
-        """The pictures of the job frames first..last. Raises `BadClip` naming the first frame that cannot be decoded."""
+        """The pictures of the job frames first..last. Raises `BadFrame` at a frame that cannot be decoded."""
         check_range(self.info, first, last)
         return (FramePicture(k, self._checked(self.info.indices[k])) for k in range(first, last + 1))
 
@@ -99,7 +102,7 @@ class VideoSource:
         if near:
             cursor = max(near, key=lambda c: c.upcoming)
         elif len(self._cursors) < _CURSORS:
-            cursor = VideoCursor(self._path, self._index)
+            cursor = VideoCursor(self._path, self._index, self._lost)
             self._cursors.append(cursor)
         else:
             cursor = self._cursors[0]
@@ -136,12 +139,12 @@ class _FrameCache:
             self._frames.popitem(last=False)
 
 
-def _survey(path: Path) -> tuple[VideoIndex, int, bool]:
-    """The index, the number of frames that the header announces, and whether there is sound."""
+def _survey(path: Path) -> tuple[VideoIndex, int, bool, str | None]:
+    """The index, the number of frames that the header announces, whether there is sound, and the timecode."""
     with open_video(path) as container:
         stream = picture_stream(container)
         index = scan(path, container, stream)
-        return index, promised_frames(container, stream, index), bool(container.streams.audio)
+        return index, promised_frames(path, container, stream, index), bool(container.streams.audio), timecode_of(container)
 
 
 def _check_readable(path: Path, frame: av.VideoFrame) -> None:

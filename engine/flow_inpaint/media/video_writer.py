@@ -13,8 +13,8 @@ from .matroska_aspect import RESERVE, write_pixel_aspect
 from .output_place import FilePlace, OutputFiles, writing
 from .picture import Picture
 from .source import Source
+from .timecode import later
 from .video_formats import VideoFormat, video_format
-from .video_reader import VideoSource
 
 _THREADS = 4
 _IMAGE_RATE = Fraction(24)
@@ -46,24 +46,29 @@ class VideoOutput:
         self._container: av.container.OutputContainer | None = None
         self._audio = self._sound(source, first, last)
         try:
-            self._start(source)
+            self._start(source, first, last)
         except BaseException:
             self._discard()
             raise
 
     def _sound(self, source: Source, first: int, last: int) -> AudioCopy | None:
         info = source.info
-        if not info.has_audio or not isinstance(source, VideoSource):
+        if not info.has_audio:
             return None
         if not info.contiguous(first, last):
             self.notes.append(f"{self._place.path.name} has no sound: the frames do not run on as in {info.path.name}.")
             return None
         return AudioCopy(info.path, source.seconds(info.indices[first]))
 
-    def _start(self, source: Source) -> None:
+    def _start(self, source: Source, first: int, last: int) -> None:
         with writing(self._place.path):
             self._container = av.open(str(self._part), "w", format=self._format.container, container_options=_SAME_BYTES)
             self._stream = _video_stream(self._container, self._format, source, self._rate)
+            info = source.info
+            if info.timecode and info.contiguous(first, last):
+                label = later(info.timecode, info.indices[first], self._rate)
+                if label is not None:
+                    self._container.metadata["timecode"] = label
             if self._patch_aspect:
                 self._stream.metadata["title"] = RESERVE
             if self._audio is not None and not self._audio.add_to(self._container):

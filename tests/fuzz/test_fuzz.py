@@ -1,0 +1,91 @@
+"""A quick part of the fuzzing that `make fuzz` does for long, and proof that it would notice."""
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from flow_inpaint.errors import BadClip
+from flow_inpaint.job import ClipSpec
+from flow_inpaint.media import open_source
+from fuzz import campaign, documents, seeds
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    counts, wrong = campaign.campaign(tmp_path, seconds=15, seed=11, keep=tmp_path / "kept", most=400)
+    assert wrong == []
+    assert counts["refused"] > 20 and counts["read"] > 5
+
+
+def test_documents_and_requests(tmp_path: Path) -> None:
+    counts, wrong = documents.campaign(tmp_path, seconds=12, seed=12, most=300)
+    assert wrong == []
+    assert counts["refused"] > 10 and counts["answered"] > 2
+
+
+def test_every_seed_is_sound_and_every_damage_damages(tmp_path: Path) -> None:
+    for path in seeds.write_seeds(tmp_path):
+        with open_source(ClipSpec(path)) as source:
+            assert source.info.count == (seeds.COUNT if path.name in seeds.VIDEOS else 1)
+    data = (tmp_path / "a.png").read_bytes()
+    for name, damage in seeds.DAMAGES.items():
+        assert any(damage(bytearray(data), random.Random(k)) != data for k in range(5)), name
+
+
+@pytest.mark.parametrize(("script", "verdict"), [
+    ("import os, sys; sys.stdin.readline(); os.kill(os.getpid(), 11)", "the process died (-11)"),
+    ("import sys, time; sys.stdin.readline(); time.sleep(60)", "took more than"),
+])  # fmt: skip
+def test_crashes_and_hangs_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, verdict: str) -> None:
+    (tmp_path / "reader.py").write_text(script)
+    monkeypatch.setattr(campaign, "HERE", tmp_path)
+    monkeypatch.setattr(campaign, "PATIENCE", 1.0)
+    child = campaign.Child()
+    assert verdict in child.ask({"do": "read", "path": "x"})["wrong"]
+    child.close()
+
+
+def test_frames_that_are_lacking_are_noticed() -> None:
+    assert "2 frames are lacking" in campaign.verdict(Path("a.mkv"), "cut", {"frames": seeds.COUNT - 2})
+    assert campaign.verdict(Path("a.mkv"), "cut", {"refused": "x."}) is None
+    assert campaign.verdict(Path("a.ts"), "cut", {"frames": 3}) is None
+
+
+# --- what the fuzzers have found
+
+
+def test_frame_numbers_without_end(tmp_path: Path) -> None:
+    server = documents.Server()
+    try:
+        document = {"source": {"path": "a"}, "mask": {"rectangle": [1, 1, 2, 2]}, "output": {"path": "a.mkv"}}
+        for number, field in enumerate(({"references": [{"frame": 10**400, "path": "b"}]}, {"frames": [0, 10**40]}), 1):
+            server.send(json.dumps({"jsonrpc": "2.0", "id": number, "method": "fingerprint", "params": document | field}).encode())
+            assert "is too large: no clip has more than" in server.answer_to(number)["error"]["message"]
+    finally:
+        server.close()
+
+
+def test_a_stream_that_nobody_has_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyAV cannot find a stream that begins in the middle of a transport stream."""
+    from flow_inpaint.media import video_reader
+
+    class Container:
+        def demux(self, stream: object) -> object:
+            raise IndexError("list index out of range")
+
+    with pytest.raises(BadClip, match=r"a\.ts is damaged at its beginning \(a stream begins there that the file does not announce\)"):
+        video_reader.scan(Path("a.ts"), Container(), None)
+
+
+def test_a_matroska_file_without_its_last_frame(tmp_path: Path) -> None:
+    seeds.write_seeds(tmp_path)
+    for name in ("ffv1.mkv", "ffv1_deep.mkv", "vp9.webm"):
+        whole = (tmp_path / name).read_bytes()
+        for length in range(len(whole) - 1, len(whole) * 4 // 5, -max(len(whole) // 150, 1)):
+            (tmp_path / name).write_bytes(whole[:length])
+            try:
+                with open_source(ClipSpec(tmp_path / name)) as source:
+                    assert source.info.count == seeds.COUNT
+            except BadClip as error:
+                assert name in str(error)
