@@ -153,3 +153,8 @@ def whole_frame_cache(strip: Strip) -> bool:
     timeline frames that fall into one media frame, what the first of them has been rounded to.
     """
     return bpy.app.version >= (5, 0) and strip.id_data.sequence_editor.use_cache_raw
+
+
+def turns_movies() -> bool:
+    """Whether footage that is stored lying on its side is shown upright. Measured: not in 4.2 and 4.3, in 4.4 and later."""
+    return bpy.app.version >= (4, 4)

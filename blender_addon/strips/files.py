@@ -85,6 +85,11 @@ def _opened(strip: api.Strip, path: Path) -> Picture:
     return found
 
 
+def movie_rate(strip: api.Strip) -> float:
+    """The frame rate that Blender found in a movie strip's file; 0: none."""
+    return max(strip.elements[0].orig_fps, 0.0) if len(strip.elements) else 0.0
+
+
 def readable(strip: api.Strip) -> bool:
     """Whether the engine reads this kind of file. It tries every video."""
     suffixes = {path.suffix.lower() for path in paths(strip)}
@@ -98,8 +103,10 @@ def clip(strip: api.Strip, indices: Sequence[int], folder: Path) -> dict[str, An
     """
     files = paths(strip)
     if strip.type == "MOVIE":
-        # Blender counts by the container's duration and holds the last picture where the sound goes on longer.
-        return {"path": str(files[0]), "hold": True, **numbers(indices)}
+        # Blender counts by the container's duration and holds the last picture where the sound goes on longer. Where the
+        # frame rate varies it counts time: the engine is told the rate to find the same pictures.
+        turned = {} if api.turns_movies() else {"upright": False}
+        return {"path": str(files[0]), "hold": True, "rate": movie_rate(strip), **turned, **numbers(indices)}
     if len(files) == 1:
         return {"path": str(files[0]), "indices": list(indices)}
     pattern = _pattern(files)

@@ -111,6 +111,8 @@ def _unreadable(strip: api.Strip) -> str:
         return "is deinterlaced"
     if getattr(strip, "stream_index", 0):
         return "shows another stream of its file than the first"
+    if strip.type == "MOVIE" and not files.movie_rate(strip):
+        return "has a file without a frame rate"
     if not files.readable(strip):
         return "has files of a kind that only Blender reads"
     return ""

@@ -1,7 +1,7 @@
 """One job is one document: source, mask, output, frames, parameters. The same in the protocol, on disk and on the command line.
 
-    source  { path, first = 0, count, indices, hold = false, layer }
-    mask    { path, first, count, indices, hold, layer, channel = "luma" | "alpha", invert, at, transform }
+    source  { path, first = 0, count, indices, hold = false, rate, upright = true, layer }
+    mask    { path, first, count, indices, hold, rate, upright, layer, channel = "luma" | "alpha", invert, at, transform }
             or { rectangle = [x, y, w, h], at, count }, or a list of such parts, which are united
     output  { path, format, passes { path, names, provenance = "exr" | "png" }, previews }
     frames  [first, last]
@@ -17,6 +17,10 @@ frames, both ends included; the output has one picture for each job frame of `fr
 end of the file show its last one, as an editor's strip does when its sound is longer than its pictures. A mask part without `at`,
 `count` and `indices` has to be as long as the source or be a single picture, which then holds for every
 frame; a part with any of them covers just its own range, and the frames outside are not masked by it.
+
+Frames of a video are counted as they are stored, whatever their times. With `rate` they are counted by time, as an editor
+does: clip frame n is the one that is shown at n / `rate` seconds; it is the rate at which the editor says the file runs. With
+`upright` = false, footage that is to be turned for viewing is taken as it is stored, as an editor shows it that does not turn it.
 
 `layer` is the part or the layer of OpenEXR images that is read; left out, the one without a name.
 
@@ -44,11 +48,12 @@ from . import effect
 from .errors import BadClip, BadParameter
 
 _MOST = 10**9
+_CLIP_FIELDS = {"first", "indices", "hold", "rate", "upright", "layer"}
 
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """A run of frames of a file, an image pattern or a folder. `count` None: to the end."""
+    """A run of frames of a file, an image pattern or a folder. `count` None: to the end. `rate` None: frames are not counted by time."""
 
     path: Path
     first: int = 0
@@ -56,6 +61,8 @@ class ClipSpec:
     indices: tuple[int, ...] | None = None
     hold: bool = False
     layer: str | None = None
+    rate: float | None = None
+    upright: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ class Job:
         needed = {"source", "mask", "output"}
         top = _table(document, "job", needed | {"frames", "params", "references", "coverage"}, needed)
         base = base or _working_folder()
-        source = _clip(_table(top["source"], "source", {"path", "first", "count", "indices", "hold", "layer"}, {"path"}), "source", base)
+        source = _clip(_table(top["source"], "source", {"path", "count"} | _CLIP_FIELDS, {"path"}), "source", base)
         parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
         if not parts:
             raise BadParameter("mask is an empty list: give at least one matte.")
@@ -216,6 +223,12 @@ def _whole(value: Any, name: str, low: int) -> int:
     return value
 
 
+def _rate(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _MOST:
+        raise BadParameter(f"{name} cannot be {value!r}: it is a number of frames a second, above 0.")
+    return float(value)
+
+
 def _numbers(value: Any, name: str, size: int) -> tuple[float, ...]:
     good = isinstance(value, (list, tuple)) and len(value) == size
     if not good or any(isinstance(v, bool) or not isinstance(v, (int, float)) or abs(v) > 1e9 or v != v for v in value):
@@ -230,9 +243,6 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
             raise BadParameter(f"{name}.indices has to be a list of clip frames.")
         indices = tuple(_whole(v, f"{name}.indices", 0) for v in indices)
     count = table.get("count")
-    hold = table.get("hold", False)
-    if not isinstance(hold, bool):
-        raise BadParameter(f"{name}.hold cannot be {hold!r}: say true or false.")
     layer = table.get("layer")
     if layer is not None and (not isinstance(layer, str) or not layer or "\0" in layer or not _nameable(layer)):
         raise BadParameter(f"{name}.layer has to be the name of a layer, not {layer!r}.")
@@ -241,15 +251,17 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
         first=_whole(table.get("first", 0), f"{name}.first", 0),
         count=None if count is None else _whole(count, f"{name}.count", 1),
         indices=indices,
-        hold=hold,
+        hold=_boolean(table.get("hold", False), f"{name}.hold"),
         layer=layer,
+        rate=None if table.get("rate") is None else _rate(table["rate"], f"{name}.rate"),
+        upright=_boolean(table.get("upright", True), f"{name}.upright"),
     )
 
 
 def _mask_part(value: Any, base: Path) -> MaskPart:
     at_and_count = {"at", "count"}
-    clip_fields = {"path", "first", "indices", "hold", "layer", "channel", "invert", "transform"}
-    table = _table(value, "mask", {"rectangle"} | at_and_count | clip_fields, set())
+    clip_fields = {"path", "channel", "invert", "transform"}
+    table = _table(value, "mask", {"rectangle"} | at_and_count | clip_fields | _CLIP_FIELDS, set())
     if ("path" in table) == ("rectangle" in table):
         raise BadParameter("mask needs either a path or a rectangle.")
     at = None if table.get("at") is None else _whole(table["at"], "mask.at", 0)

@@ -57,7 +57,7 @@ class AudioCopy:
             if self._start > 1:
                 self._container.seek(int((self._start - 1) * av.time_base))
             for packet in self._container.demux(*self._streams):
-                if packet.pts is None or packet.size == 0:
+                if packet.pts is None or packet.size == 0 or packet.is_discard:
                     continue
                 offset = round(self._start / packet.time_base)
                 if packet.pts < offset:

@@ -36,7 +36,8 @@ class ClipInfo:
     `count` is the number of job frames; `indices[k]` is the clip frame that job frame k shows, and `clip_count` the
     number of frames in the file. `dtype` is the type of `Picture.rgb`: uint8, uint16 (full scale 65535) or float32
     (1.0 = white). `depth` is the number of bits of a sample in the file. `files` are the files read, in clip order.
-    `timecode` is the label of clip frame 0, `layer` the layer of OpenEXR images that is read.
+    `timecode` is the label of clip frame 0, `layer` the layer of OpenEXR images that is read. `time_base` is the unit, in
+    seconds, of the time stamps of footage whose frame rate varies; None: its frames follow each other at `rate`.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class ClipInfo:
     colour: ColourTags = ColourTags()
     timecode: str | None = None
     layer: str | None = None
+    time_base: Fraction | None = None
 
     @property
     def white(self) -> float:

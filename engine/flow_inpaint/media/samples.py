@@ -106,9 +106,9 @@ def planes(frame: av.VideoFrame) -> list[np.ndarray]:
     ]
 
 
-def empty_like(frame: av.VideoFrame, name: str) -> av.VideoFrame:
-    """A new frame of pixel format `name` with the size and colour tags of `frame`; its samples are undefined."""
-    new = av.VideoFrame(frame.width, frame.height, name)
+def empty_like(frame: av.VideoFrame, name: str, size: tuple[int, int] | None = None) -> av.VideoFrame:
+    """A new frame of pixel format `name` with the colour tags of `frame`, and its size unless told; its samples are undefined."""
+    new = av.VideoFrame(*(size or (frame.width, frame.height)), name)
     copy_tags(frame, new)
     return new
 

@@ -30,12 +30,14 @@ class _Disturbed(Exception):
 class VideoCursor:
     """Decodes towards a wanted frame. `upcoming` is the frame that it gives next.
 
-    lost  numbers of frames that cannot be decoded, as far as is known; shared by the cursors of a file
+    lost   numbers of frames that cannot be decoded, as far as is known; shared by the cursors of a file
+    whole  the index has the frames too that an edit list hides
     """
 
-    def __init__(self, path: Path, index: VideoIndex, lost: set[int]):
+    def __init__(self, path: Path, index: VideoIndex, lost: set[int], whole: bool = False):
         self._path = path
         self._index = index
+        self._whole = whole
         self._lost = lost
         self._one_by_one = False
         self._open()
@@ -63,7 +65,7 @@ class VideoCursor:
                 self.upcoming = len(self._index)
             yield from self._walk(number)
             return
-        raise self._undecodable(number)
+        raise undecodable(self._path, number)
 
     def _walk(self, number: int) -> Iterator[tuple[int, av.VideoFrame]]:
         key = self._index.key_before(number)
@@ -82,17 +84,13 @@ class VideoCursor:
                 break
             self._start_at(earlier)
         self._lost |= {number, *self._damage.spread(number)}
-        raise self._undecodable(number)
-
-    def _undecodable(self, number: int) -> BadFrame:
-        text = f"{self._path}: frame {number} cannot be decoded, the file is damaged there; use a sound copy or other frames."
-        return BadFrame(text, number)
+        raise undecodable(self._path, number)
 
     def close(self) -> None:
         self._container.close()
 
     def _open(self) -> None:
-        self._container = open_video(self._path)
+        self._container = open_video(self._path, self._whole)
         self._stream = picture_stream(self._container)
         self._decoder = _decoder(self._stream)
         self._decoder.thread_type = "NONE" if self._one_by_one else "AUTO"
@@ -188,10 +186,14 @@ def _decoder(stream: av.VideoStream) -> av.VideoCodecContext:
     return av.CodecContext.create(name, "r") if name else stream.codec_context
 
 
-def open_video(path: Path) -> av.container.InputContainer:
-    """The file with a video stream in it. Raises `BadClip` with the reason when it is not one."""
+def undecodable(path: Path, number: int) -> BadFrame:
+    return BadFrame(f"{path}: frame {number} cannot be decoded, the file is damaged there; use a sound copy or other frames.", number)
+
+
+def open_video(path: Path, whole: bool = False) -> av.container.InputContainer:
+    """The file with a video stream in it; if `whole`, without its edit list. Raises `BadClip` with the reason when it is not one."""
     try:
-        container = open_container(path)
+        container = open_container(path, **({"ignore_editlist": "1"} if whole else {}))
     except FileNotFoundError as error:
         raise BadClip(f"{path} does not exist.") from error
     except PermissionError as error:

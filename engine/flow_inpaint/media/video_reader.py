@@ -2,22 +2,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
 import av
 
-from ..errors import BadClip
+from ..errors import BadClip, BadFrame
 from ..job import ClipSpec
 from . import colour
 from .info import ClipInfo, ColourTags, check_range, first_good, job_indices
 from .picture import FramePicture
+from .presentation import Presentation, present
 from .samples import layout
 from .timecode import timecode_of
-from .video_cursor import VideoCursor, open_video, picture_stream
-from .video_index import VideoIndex, check_constant_rate, promised_frames, scan
+from .turning import turned, turned_aspect, turned_tags, turns_of
+from .video_cursor import VideoCursor, open_video, picture_stream, undecodable
 
 _CACHE_BYTES = 64 * 2**20
 _CACHE_FRAMES = 3
@@ -29,47 +30,81 @@ class VideoSource:
 
     def __init__(self, spec: ClipSpec, tolerant: bool = False):
         self._path = spec.path
-        self._index, promised, has_audio, self._timecode = _survey(spec.path)
+        self._upright = spec.upright
+        self._shown, has_audio, self._timecode = _survey(spec.path)
         self._cursors: list[VideoCursor] = []
         self._lost: set[int] = set()
         try:
-            self.info = self._described(spec, promised, has_audio, tolerant)
+            self.info = self._described(spec, has_audio, tolerant)
         except BaseException:
             self.close()
             raise
 
-    def _described(self, spec: ClipSpec, promised: int, has_audio: bool, tolerant: bool) -> ClipInfo:
-        indices = job_indices(spec, max(promised, len(self._index)))
-        last = max(indices)
-        if last >= len(self._index):
-            ends = len(self._index) - 1
-            raise BadClip(f"{self._path} is cut short: its header promises {promised} frames, and it ends after frame {ends}.")
-        check_constant_rate(self._path, self._index, last)
+    def _described(self, spec: ClipSpec, has_audio: bool, tolerant: bool) -> ClipInfo:
+        indices = self._by_count(spec) if spec.rate is None else self._by_time(spec, spec.rate)
         self._cache = _FrameCache()
-        first = first_good(indices, self._frame, tolerant)
-        _check_readable(self._path, first)
+        stored = first_good(indices, self._frame, tolerant)
+        _check_readable(self._path, stored)
+        site = colour.chroma_site(stored)  # before the frame's side data is looked at: it moves then
+        self._turns = turns_of(self._path, stored) if spec.upright else 0
+        first = turned(stored, self._turns)
         shape = layout(first.format.name)
-        self._format = (first.format.name, first.width, first.height)
-        cursor = self._cursors[0]
+        self._format = _format(stored)
+        tags = ColourTags(first.color_primaries, first.color_trc, first.colorspace, first.color_range, site)
+        varies = spec.rate is None and self._shown.varies(max(indices))
         return ClipInfo(
             path=self._path,
             kind="video",
             width=first.width,
             height=first.height,
             count=len(indices),
-            rate=self._index.rate,
-            pixel_aspect=cursor.pixel_aspect,
+            rate=self._shown.rate if spec.rate is None else self._shown.named_rate,
+            pixel_aspect=turned_aspect(self._cursors[0].pixel_aspect, self._turns),
             dtype=shape.rgb_dtype,
             pixel_format=first.format.name,
             depth=shape.depth,
             has_alpha=shape.has_alpha,
             has_audio=has_audio,
-            clip_count=len(self._index),
+            clip_count=len(self._shown),
             indices=indices,
             files=(self._path,),
-            colour=ColourTags(first.color_primaries, first.color_trc, first.colorspace, first.color_range, colour.chroma_site(first)),
+            colour=turned_tags(tags, self._turns),
             timecode=self._timecode,
+            time_base=self._shown.time_base if varies else None,
         )
+
+    def _by_count(self, spec: ClipSpec) -> Sequence[int]:
+        """The frame of every job frame."""
+        indices = job_indices(spec, self._shown.promised)
+        if max(indices) >= len(self._shown):
+            raise self._cut_short()
+        return indices
+
+    def _by_time(self, spec: ClipSpec, rate: float) -> Sequence[int]:
+        """The same, where the host counts time."""
+        shown = self._shown
+        if shown.varies(len(shown) - 1):
+            self._check_count(rate)
+        count = max(shown.places - spec.first, 1) if spec.count is None else spec.count
+        places = spec.indices or range(spec.first, spec.first + count)
+        if shown.promised > len(shown) and max(places) >= shown.places:
+            raise self._cut_short()
+        return shown.at_places(places)
+
+    def _check_count(self, rate: float) -> None:
+        """Raises `BadClip` where counting time does not lead to the frame that the host shows."""
+        named = float(self._shown.named_rate)
+        if abs(rate - named) > 1e-4 * named:
+            raise BadClip(
+                f"{self._path} has a variable frame rate, which is counted as {rate:g} frames a second by one and as {named:g} by the other: "
+                "load the file again, or convert it to a constant rate."
+            )
+        if self._shown.container == "mpegts":
+            raise BadClip(f"{self._path} has a variable frame rate in a transport stream, where editors lose count: copy it to MP4 first.")
+
+    def _cut_short(self) -> BadClip:
+        ends = len(self._shown) - 1
+        return BadClip(f"{self._path} is cut short: its header promises {self._shown.promised} frames, and it ends after frame {ends}.")
 
     def read(self, first: int, last: int) -> Iterator[FramePicture]:
         """The pictures of the job frames first..last. Raises `BadFrame` at a frame that cannot be decoded."""
@@ -77,24 +112,31 @@ class VideoSource:
         return (FramePicture(k, self._checked(self.info.indices[k])) for k in range(first, last + 1))
 
     def seconds(self, frame: int) -> Fraction:
-        """When the file shows clip frame `frame`."""
-        return int(self._index.pts[frame]) * self._index.time_base
+        """When the file shows clip frame `frame`; for `clip_count`, when its last frame ends."""
+        return self._shown.seconds(frame)
 
     def _checked(self, number: int) -> av.VideoFrame:
         frame = self._frame(number)
-        if (frame.format.name, frame.width, frame.height) != self._format:
+        if _format(frame) != self._format:
             raise BadClip(f"{self._path} changes its picture format at frame {number}: export it again as one format.")
         _check_progressive(self._path, frame)
-        return frame
+        if self._upright and turns_of(self._path, frame) != self._turns:
+            raise BadClip(f"{self._path} is turned another way from frame {number} on: export it upright first.")
+        return turned(frame, self._turns)
 
     def _frame(self, number: int) -> av.VideoFrame:
-        kept = self._cache.get(number)
+        """Clip frame `number` as it is stored."""
+        stored = int(self._shown.shown[number])
+        kept = self._cache.get(stored)
         if kept is not None:
             return kept
-        cursor = self._cursor_for(number)
-        for found, frame in cursor.walk_to(number):
-            self._cache.put(found, frame)
-        return self._cache.get(number)
+        cursor = self._cursor_for(stored)
+        try:
+            for found, frame in cursor.walk_to(stored):
+                self._cache.put(found, frame)
+        except BadFrame as error:
+            raise undecodable(self._path, number) from error
+        return self._cache.get(stored)
 
     def _cursor_for(self, number: int) -> VideoCursor:
         """The decoder that is nearest before the frame; a second one is kept for readers that alternate between two places."""
@@ -102,7 +144,7 @@ class VideoSource:
         if near:
             cursor = max(near, key=lambda c: c.upcoming)
         elif len(self._cursors) < _CURSORS:
-            cursor = VideoCursor(self._path, self._index, self._lost)
+            cursor = VideoCursor(self._path, self._shown.index, self._lost, self._shown.whole)
             self._cursors.append(cursor)
         else:
             cursor = self._cursors[0]
@@ -139,19 +181,20 @@ class _FrameCache:
             self._frames.popitem(last=False)
 
 
-def _survey(path: Path) -> tuple[VideoIndex, int, bool, str | None]:
-    """The index, the number of frames that the header announces, whether there is sound, and the timecode."""
+def _survey(path: Path) -> tuple[Presentation, bool, str | None]:
+    """What is shown, whether there is sound, and the timecode."""
     with open_video(path) as container:
-        stream = picture_stream(container)
-        index = scan(path, container, stream)
-        return index, promised_frames(path, container, stream, index), bool(container.streams.audio), timecode_of(container)
+        shown = present(path, container, picture_stream(container))
+        return shown, bool(container.streams.audio), timecode_of(container)
+
+
+def _format(frame: av.VideoFrame) -> tuple[str, int, int]:
+    return frame.format.name, frame.width, frame.height
 
 
 def _check_readable(path: Path, frame: av.VideoFrame) -> None:
     """Raises `BadClip` for footage whose pictures would not be the ones that a viewer sees."""
     _check_progressive(path, frame)
-    if frame.rotation:
-        raise BadClip(f"{path} is stored lying on its side ({abs(frame.rotation)} degrees): export it upright first.")
     if frame.colorspace in colour.UNREADABLE_MATRICES:
         raise BadClip(f"{path} uses the colour matrix {colour.UNREADABLE_MATRICES[frame.colorspace]}: convert it to BT.709 or RGB first.")
 

@@ -1,4 +1,4 @@
-"""Results as a video file, with the source's rate, pixel aspect, colour tags and sound."""
+"""Results as a video file, with the source's rate or time stamps, pixel aspect, colour tags and sound."""
 from __future__ import annotations
 
 import os
@@ -10,6 +10,7 @@ import av
 from ..errors import Failed
 from .audio_copy import AudioCopy
 from .matroska_aspect import RESERVE, write_pixel_aspect
+from .frame_times import FrameTimes
 from .output_place import FilePlace, OutputFiles, writing
 from .picture import Picture
 from .source import Source
@@ -36,6 +37,8 @@ class VideoOutput:
         if info.rate is None:
             self.notes.append(f"Images have no frame rate: {place.path.name} is written at {_IMAGE_RATE} frames a second.")
         self._format = video_format(format, info)
+        self._times = FrameTimes(source, first, last, self._rate, self._format.container)
+        self.notes += self._times.notes(place.path.name)
         if info.has_alpha and "a" not in self._format.pixel_format.replace("gray", ""):
             self.notes.append(f"{place.path.name} has no alpha channel: the format {format} holds none.")
         self._aspect, self._size = info.pixel_aspect, (info.width, info.height)
@@ -63,10 +66,10 @@ class VideoOutput:
     def _start(self, source: Source, first: int, last: int) -> None:
         with writing(self._place.path):
             self._container = av.open(str(self._part), "w", format=self._format.container, container_options=_SAME_BYTES)
-            self._stream = _video_stream(self._container, self._format, source, self._rate)
+            self._stream = _video_stream(self._container, self._format, source, self._rate, self._times.unit)
             info = source.info
             if info.timecode and info.contiguous(first, last):
-                label = later(info.timecode, info.indices[first], self._rate)
+                label = later(info.timecode, self._times.before, self._rate)
                 if label is not None:
                     self._container.metadata["timecode"] = label
             if self._patch_aspect:
@@ -88,9 +91,11 @@ class VideoOutput:
 
     def write(self, picture: Picture) -> None:
         frame = self._format.frame(picture)
-        frame.pts, frame.time_base = self._written, 1 / self._rate
+        frame.time_base, frame.pts = self._times.unit, self._times.stamp(self._written)
+        if self._times.vary:
+            frame.duration = self._times.stamp(self._written + 1) - frame.pts
         with writing(self._place.path):
-            self._mux_sound(self._written / self._rate)
+            self._mux_sound(frame.pts * self._times.unit)
             self._container.mux(self._stream.encode(frame))
         self._written += 1
 
@@ -104,7 +109,7 @@ class VideoOutput:
             raise ValueError(f"{self._written} of {self._expected} pictures were written")
         with writing(self._place.path):
             self._container.mux(self._stream.encode(None))
-            self._mux_sound(self._written / self._rate)
+            self._mux_sound(self._times.stamp(self._written) * self._times.unit)
             container, self._container = self._container, None
             container.close()
             if self._patch_aspect:
@@ -134,13 +139,13 @@ class VideoOutput:
             self._discard()
 
 
-def _video_stream(container: av.container.OutputContainer, format: VideoFormat, source: Source, rate: Fraction) -> av.VideoStream:
+def _video_stream(container: av.container.OutputContainer, format: VideoFormat, source: Source, rate: Fraction, unit: Fraction) -> av.VideoStream:
     info = source.info
     site = {"chroma_sample_location": format.tags.site} if format.tags.site else {}
     stream = container.add_stream(format.codec, rate=rate, options=format.options | site)
     stream.width, stream.height, stream.pix_fmt = info.width, info.height, format.pixel_format
     encoder = stream.codec_context
-    encoder.time_base = 1 / rate
+    encoder.time_base = unit
     encoder.thread_type = "AUTO"
     encoder.thread_count = min(_THREADS, os.cpu_count() or 1)
     encoder.sample_aspect_ratio = info.pixel_aspect
