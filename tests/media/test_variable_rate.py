@@ -158,10 +158,21 @@ def test_constant_rates_are_counted_alike_by_time(tmp_path: Path) -> None:
 
 def test_two_that_count_differently(tmp_path: Path) -> None:
     path = clip(tmp_path, TIMES["recording"])
-    with pytest.raises(BadClip, match="phone.mp4 has a variable frame rate, which is counted as 7 frames a second"):
+    with pytest.raises(BadClip, match="phone.mp4 does not keep to its frame rate, and its .* were counted as 7:"):
         open_source(ClipSpec(path, rate=7.0))
     stream = clip(tmp_path, TIMES["recording"], "phone.ts")
     with av.open(str(stream)) as container:
         rate = float(container.streams.video[0].guessed_rate)
     with pytest.raises(BadClip, match="transport stream, where editors lose count"):
         open_source(ClipSpec(stream, rate=rate))
+
+
+@pytest.mark.parametrize("name", ["phone.mp4", "phone.mkv"])
+def test_a_constant_rate_that_the_header_does_not_name(tmp_path: Path, name: str) -> None:
+    """As a trim by an edit list leaves it: the header's average is another one by a little."""
+    path = clip(tmp_path, [25 * k for k in range(COUNT)], name)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate != 24
+    with open_source(ClipSpec(path)) as source:
+        assert source.info.time_base is None
+        assert abs(source.info.rate - 24) < 0.02

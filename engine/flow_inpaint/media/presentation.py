@@ -52,7 +52,12 @@ class Presentation:
 
     def varies(self, last: int) -> bool:
         """Whether, up to frame `last`, the frames come at other times than a constant rate makes them, roundings aside."""
-        return self._late(last) > max(_ROUNDED, self.time_base)
+        return self._late(last, self.rate) > max(_ROUNDED, self.time_base)
+
+    @property
+    def steady(self) -> bool:
+        """Whether counting frames and counting time at `named_rate` are the same."""
+        return self._late(len(self.pts) - 1, self.named_rate) <= self.time_base
 
     def at_places(self, places: Sequence[int]) -> list[int]:
         """The frames that an editor shows which counts time and not frames: in its pictures `places`, from 0.
@@ -61,7 +66,7 @@ class Presentation:
         show the last frame, which an editor counts as one or more, as long as it lasts.
         """
         last = len(self.pts) - 1
-        if self._late(last) <= self.time_base:
+        if self.steady:
             return [min(place, last) for place in places]
         ticks = (self.named_rate.denominator * self.time_base.denominator) / (self.named_rate.numerator * self.time_base.numerator)
         wanted = np.floor(np.asarray(places, np.float64) * ticks + 0.5) + self.start
@@ -72,9 +77,9 @@ class Presentation:
         """How many pictures an editor counts that counts time."""
         return max(round((self.seconds(len(self.pts)) - self.start * self.time_base) * self.named_rate), 1)
 
-    def _late(self, last: int) -> float:
+    def _late(self, last: int, rate: Fraction) -> float:
         """Seconds."""
-        return float(_lateness(self.pts[: last + 1], self.time_base, self.rate).max() / self.rate)
+        return float(_lateness(self.pts[: last + 1], self.time_base, rate).max() / rate)
 
 
 def present(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> Presentation:
@@ -168,8 +173,14 @@ def _rate(pts: np.ndarray, stream: av.VideoStream) -> Fraction:
     if len(pts) == 1:
         return named[0] if named else Fraction(25)
     measured = Fraction(len(pts) - 1) / (Fraction(int(pts[-1] - pts[0])) * stream.time_base)
-    candidates = named + [measured.limit_denominator(100000)]
-    return min(candidates, key=lambda rate: np.count_nonzero(_lateness(pts, stream.time_base, rate) >= _LATE))
+    # Some headers spread the length of the last frame over all of them: a rate that is off by little can be no rate at all.
+    return min([*named, measured.limit_denominator(100000)], key=lambda rate: _misfit(pts, stream.time_base, rate))
+
+
+def _misfit(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> tuple[int, bool]:
+    """How many frames a rate puts out of place, and whether it misses any time stamp by more than a rounding."""
+    late = _lateness(pts, time_base, rate)
+    return int(np.count_nonzero(late >= _LATE)), bool(late.max() / rate > max(_ROUNDED, time_base))
 
 
 def _lateness(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> np.ndarray:

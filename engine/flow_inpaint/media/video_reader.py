@@ -83,7 +83,7 @@ class VideoSource:
     def _by_time(self, spec: ClipSpec, rate: float) -> Sequence[int]:
         """The same, where the host counts time."""
         shown = self._shown
-        if shown.varies(len(shown) - 1):
+        if not shown.steady:
             self._check_count(rate)
         count = max(shown.places - spec.first, 1) if spec.count is None else spec.count
         places = spec.indices or range(spec.first, spec.first + count)
@@ -96,10 +96,10 @@ class VideoSource:
         named = float(self._shown.named_rate)
         if abs(rate - named) > 1e-4 * named:
             raise BadClip(
-                f"{self._path} has a variable frame rate, which is counted as {rate:g} frames a second by one and as {named:g} by the other: "
-                "load the file again, or convert it to a constant rate."
+                f"{self._path} does not keep to its frame rate, and its {named:g} frames a second were counted as {rate:g}: "
+                "load it again, or convert it to a constant frame rate."
             )
-        if self._shown.container == "mpegts":
+        if self._shown.container == "mpegts" and self._shown.varies(len(self._shown) - 1):
             raise BadClip(f"{self._path} has a variable frame rate in a transport stream, where editors lose count: copy it to MP4 first.")
 
     def _cut_short(self) -> BadClip:
