@@ -1,6 +1,10 @@
-"""For footage as phones store it: what resolve() hands to the engine, and what Blender itself shows."""
+"""For footage as phones store it: what resolve() hands to the engine, and what Blender itself shows.
+
+With a third argument, a JSON file of clips and results of theirs, it places those and tells what Blender shows of both.
+"""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +31,26 @@ def compare(file: str, **values: Any) -> Callable[[], dict[str, Any]]:
     return case
 
 
-if __name__ == "__main__":
+def placed(file: str, result: str) -> Callable[[], dict[str, Any]]:
+    def case() -> dict[str, Any]:
+        scene = stage.scene()
+        source = stage.movie(scene, file)
+        source.transform.offset_x, source.transform.scale_y = 6, 0.8
+        start, length = source.frame_final_start, source.frame_final_duration
+        made = strips.place(scene, source.name, stage.Path(result), None, start, length, "clean")
+        frames = list(range(start, start + length))
+        made.mute = True
+        before = [stage.shown(scene, frame) for frame in frames]
+        made.mute, source.mute = False, True
+        apart = [float(abs(stage.shown(scene, frame) - old).max()) for frame, old in zip(frames, before, strict=True)]
+        return {"length": made.frame_final_duration, "expected": length, "apart": apart}
+
+    return case
+
+
+if __name__ == "__main__" and len(stage.ARGUMENTS) > 2:
+    stage.answer({file: placed(file, result) for file, result in json.loads(stage.ARGUMENTS[2].read_text()).items()})
+elif __name__ == "__main__":
     files = sorted(path.name for path in stage.CLIPS.iterdir())
     cases = {file: compare(file) for file in files}
     cases["recording.mp4 from its middle, held"] = compare("recording.mp4", frame_final_start=14, frame_final_end=130)

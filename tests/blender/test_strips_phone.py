@@ -1,6 +1,7 @@
 """Footage as phones store it: the engine reads the very pictures that Blender shows of it, upright or not as Blender does."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +12,8 @@ import counter
 import cv2
 import numpy as np
 import pytest
-from flow_inpaint.job import ClipSpec
-from flow_inpaint.media import open_source
+from flow_inpaint.job import ClipSpec, OutputSpec
+from flow_inpaint.media import open_output, open_source
 from phone_footage import MATRICES, darkening, jittery, recording, trimmed, write
 
 pytestmark = [
@@ -85,3 +86,25 @@ def test_the_engine_sees_footage_the_way_up_that_blender_does(answers: dict[str,
     assert np.abs(shown - read).mean() < 3
     upright = found["source"].get("upright", True)
     assert counter.read(np.rot90(read, -TURNED[case]) if upright else read) == 2
+
+
+def test_a_result_shows_what_its_source_does(
+    ask: Callable[..., dict[str, Any]], answers: dict[str, Any], phone_clips: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A result in which nothing was replaced, placed over footage that is turned, trimmed or of a variable rate."""
+    folder = tmp_path_factory.mktemp("results")
+    results = {}
+    for case in ("turned 1.mp4", "turned 2.mp4", "recording.mp4", "darkening.mov", "head.mp4"):
+        results[case] = str(folder / f"{Path(case).stem}.mkv")
+        with open_source(spec(answers[case]["source"])) as source:
+            last = source.info.count - 1
+            with open_output(OutputSpec(Path(results[case]), "ffv1"), source, 0, last) as output:
+                for picture in source.read(0, last):
+                    output.write(picture)
+                output.commit()
+    (folder / "results.json").write_text(json.dumps(results))
+    found = ask("scripts_phone.py", phone_clips, folder / "results.json")
+    for case in results:
+        assert "error" not in found[case], found[case]["error"]
+        assert found[case]["length"] == found[case]["expected"]
+        assert max(found[case]["apart"]) < 0.01, f"{case}: {found[case]['apart']}"
