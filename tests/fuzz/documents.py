@@ -120,7 +120,7 @@ def campaign(folder: Path, seconds: float, seed: int, most: int | None = None) -
     (folder / "out").mkdir()
     output = {"path": str(folder / "out" / "a.mkv")}
     documents: list[Any] = [
-        {"source": {"path": paths["h264.mkv"]}, "mask": {"rectangle": [8, 8, 9, 9]}, "output": output, "frames": [2, 5], "params": {"preset": "draft"}},
+        {"source": {"path": paths["h264.mkv"], "rate": 25.0, "upright": False}, "mask": {"rectangle": [8, 8, 9, 9]}, "output": output, "frames": [2, 5], "params": {"preset": "draft"}},
         {"source": {"path": paths["ffv1.mkv"], "first": 1, "count": 3}, "mask": [{"path": paths["a.png"], "at": 1, "transform": [1, 0, 0, 0, 1, 0]}],
          "output": output | {"format": "ffv1"}, "params": {"reach": 4, "mask_grow": 3, "damaged_frames": "fill"}},
         {"source": {"path": paths["half.exr"], "indices": [0, 0, 0], "hold": True}, "mask": {"path": paths["a.tif"], "channel": "alpha", "invert": True},

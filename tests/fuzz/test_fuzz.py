@@ -68,14 +68,14 @@ def test_frame_numbers_without_end(tmp_path: Path) -> None:
 
 def test_a_stream_that_nobody_has_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyAV cannot find a stream that begins in the middle of a transport stream."""
-    from flow_inpaint.media import video_reader
+    from flow_inpaint.media import video_index
 
     class Container:
         def demux(self, stream: object) -> object:
             raise IndexError("list index out of range")
 
     with pytest.raises(BadClip, match=r"a\.ts is damaged at its beginning \(a stream begins there that the file does not announce\)"):
-        video_reader.scan(Path("a.ts"), Container(), None)
+        video_index.scan(Path("a.ts"), Container(), None)
 
 
 def test_a_matroska_file_without_its_last_frame(tmp_path: Path) -> None:
