@@ -87,9 +87,9 @@ def test_another_format_takes_the_strips_place(case):
 
 def test_a_range_is_rendered_with_its_surroundings_and_updated_as_it_is(case):
     found = case("some_frames")
-    assert found["source"]["first"] == 2 and found["source"]["count"] == 9 and found["frames"] == [3, 5] and found["mask"] == 0
+    assert found["source"]["first"] == 1 and found["source"]["count"] == 11 and found["frames"] == [4, 6] and found["mask"] == 0
     assert found["strips"][1]["span"] == [16, 3]
-    assert asked(found["update"]) == [("fingerprint", [3, 5]), ("render", [3, 3]), ("splice", None)] and found["update"]["places"] == [[0]]
+    assert asked(found["update"]) == [("fingerprint", [4, 6]), ("render", [4, 4]), ("splice", None)] and found["update"]["places"] == [[0]]
 
 
 def test_named_ranges(case):
