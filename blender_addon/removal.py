@@ -10,7 +10,7 @@ import bpy
 from . import engine_client, recipe, strips
 from .outputs import Outputs, Written
 from .properties import PATCH, Request
-from .task import Task, TaskError, reach_of
+from .task import Task, TaskError, context_of
 
 _LOOK_SHARE = 0.1
 
@@ -108,8 +108,8 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
         under_a_patch(scene, strip)
     if request.frames is not None:
         inside(strip, request.frames)
-        reach = reach_of(request.params)
-        window = request.frames[0] - reach, request.frames[1] + reach
+        context = context_of(request.params)
+        window = request.frames[0] - context, request.frames[1] + context
     resolved = strips.resolve(scene, source, request.mask_channel, folder, window)
     if request.reference_channel == request.mask_channel:
         raise strips.StripError(f"Channel {request.mask_channel} is the mask channel: put the references on another channel.")

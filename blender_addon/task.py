@@ -305,5 +305,14 @@ def run(task: Task, say: Callable[[str], None]) -> None:
 
 
 def reach_of(params: dict[str, Any]) -> int:
-    """How many frames around a frame are looked at, with these parameters."""
-    return int(params.get("reach", descriptor.preset_value(params["preset"], "reach")))
+    """How many frames around a frame its pixels may come from, with these parameters."""
+    return int(_value(params, "reach"))
+
+
+def context_of(params: dict[str, Any]) -> int:
+    """How many frames around a frame it depends on: those within reach, and of those that it is steadied by too."""
+    return reach_of(params) + (float(_value(params, "steadiness")) > 0)
+
+
+def _value(params: dict[str, Any], name: str) -> Any:
+    return params.get(name, descriptor.preset_value(params["preset"], name))

@@ -1,7 +1,7 @@
 """Making a result again, from its recipe: only the frames that something has changed for.
 
 What is exact: a frame keeps its pixels bit for bit when its picture and its matte, and those of all frames within reach of
-it, are as they were. The other frames are made as if they alone had been asked for, with everything around them to look at.
+it (and of the frames beside it, by which it is steadied), are as they were. The other frames are made as if they alone had been asked for, with everything around them to look at.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import bpy
 from . import engine_client, passes, recipe, removal, strips
 from .outputs import Outputs, Written
 from .properties import FRAMES, PATCH, Request
-from .task import Task, TaskError, reach_of
+from .task import Task, TaskError, context_of
 
 _KEY = 8
 _LOOK_SHARE = 0.15
@@ -151,9 +151,9 @@ class Update(Task):
         for so, why in whole:
             if so:
                 return Changes(everything, True, why)
-        reach = reach_of(self._request.params)
+        context = context_of(self._request.params)
         changed = [k - self._first for k in range(len(new.keys) // _KEY) if _key(old, k) != _key(new, k)]
-        touched = {j for k in changed for j in range(max(k - reach, 0), min(k + reach, count - 1) + 1)}
+        touched = {j for k in changed for j in range(max(k - context, 0), min(k + context, count - 1) + 1)}
         lost = {number for number in self._base.missing if number < count}
         lost |= passes.missing(self._base.folder, self._outputs.beside, new.first, count)
         why = " and ".join(w for w, so in (("the source or the matte has changed", touched), ("files are missing", lost)) if so)

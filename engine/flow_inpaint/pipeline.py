@@ -12,6 +12,7 @@ import numpy as np
 
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
+from .composing import Filled, fill, finished, steadied
 from .errors import BadClip, OutOfMemory
 from .give_back import give_memory_back
 from .job import Job
@@ -23,12 +24,13 @@ from .media.output import Output
 from .media.picture import Picture
 from .methods import Methods
 from .passes import Passes, open_passes
+from .passes.pictures import Origins
 from .previews import Previews
 from .references import link_references, open_references, read_reference
-from .shot import Look, complete_shot, compose, invent, origins_of, sources_of, trace_shot
+from .shot import Look, complete_shot, invent, origins_of, sources_of, trace_shot
 from .shot_reading import ShotReader
 from .shot_store import ShotStore
-from .side_by_side import in_order, one_thread_each, pool_of_workers
+from .side_by_side import in_order, one_thread_each, pool_of_workers, threes
 from .stand_ins import mended, open_footage
 from .survey import Survey, frame_range, matte_of, survey
 from .tone import Tone, tone_of
@@ -101,6 +103,7 @@ class _Run:
         self.look = Look(
             reach=int(params["reach"]),
             candidates=int(params["candidates"]),
+            steadiness=float(params["steadiness"]),
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
             fill=self.methods.fill.make(),
@@ -127,7 +130,7 @@ class _Run:
             if job.output.passes is not None:
                 passes = stack.enter_context(open_passes(job.output.passes, source, first, last, keep, job.output.path))
             previews = Previews(job.output.previews)
-            surveyed = survey(matte, info, (first, last), self.look.reach, clock, self.references)
+            surveyed = survey(matte, info, (first, last), self.look.depends, clock, self.references)
             masked = unseen = 0
             if surveyed.region is None:
                 self.say("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")
@@ -211,7 +214,7 @@ class _Run:
             for begin, end in shots:
                 invent(store, begin, end, self.look, pulse)
         work.note("write")
-        return self._write(source, store, region, wanted, output, passes, previews, pool)
+        return self._write(source, store, region, needed, wanted, output, passes, previews, pool)
 
     def _read(
         self, info: ClipInfo, pictures: Iterable[Picture], matte: Matte, surveyed: Survey, store: ShotStore, pool: ThreadPoolExecutor
@@ -250,6 +253,7 @@ class _Run:
         source: Source,
         store: ShotStore,
         region: tuple[slice, slice],
+        needed: tuple[int, int],
         wanted: tuple[int, int],
         output: Output,
         passes: Passes | None,
@@ -261,17 +265,27 @@ class _Run:
         masked = unseen = 0
         origin = (region[0].start, region[1].start)
 
-        def made(picture):
-            hole = store.hole(picture.index)
-            if not hole.any():
-                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None), previews.encoded(picture)
-            found = sources_of(store, picture.index, self.look)
-            filled = self.tone.decoded(compose(store, picture.index, self.look, found))
-            result = picture.composite(filled, hole, origin=origin)
-            about = passes and passes.encoded(picture, result, hole, region, origins_of(store, picture.index, self.look, origin, found))
-            return result, hole, about, previews.encoded(result)
+        def filled(frame: int) -> tuple[Filled | None, Origins | None]:
+            if not needed[0] <= frame <= needed[1] or not store.hole(frame).any():
+                return None, None
+            found = sources_of(store, frame, self.look)
+            told = passes is not None and first <= frame <= last
+            return fill(store, frame, self.look, found), origins_of(store, frame, self.look, origin, found) if told else None
 
-        for picture, hole, about, preview in in_order(pool, made, source.read(first, last)):
+        def made(task: tuple[Picture, tuple[tuple[Filled | None, Origins | None], ...]]):
+            picture, ((before, _), (own, origins), (after, _)) = task
+            hole = store.hole(picture.index)
+            if own is None:
+                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None), previews.encoded(picture)
+            own = steadied(store, own, (before, after), self.look)
+            corner = tuple(part.start + inner.start for part, inner in zip(region, own.box))
+            result = picture.composite(self.tone.decoded(finished(store, own, self.look)), own.hole, origin=corner)
+            return result, hole, passes and passes.encoded(picture, result, hole, region, origins), previews.encoded(result)
+
+        # Each frame is filled by itself, and then looked at beside its neighbours, which the range may leave out.
+        fills = in_order(pool, filled, range(first - 1, last + 2))
+        tasks = zip(source.read(first, last), threes(fills))
+        for picture, hole, about, preview in in_order(pool, made, tasks):
             self.clock.tick("write", picture.index - first + 1, last - first + 1)
             output.write(picture)
             if passes:

@@ -13,11 +13,10 @@ import numpy as np
 
 from .completion import Completion
 from .fill import Fill
-from .grain import Grain, grain_like, without_grain
+from .grain import without_grain
 from .media.info import full_scale
 from .motion import hops_of
 from .passes.pictures import Origins, origins
-from .poisson import bounding_box
 from .propagation.blend import Canvas
 from .propagation.trace import UNSEEN, Hops, is_inside, nearest
 from .shot_store import ShotStore
@@ -44,11 +43,17 @@ class Look:
 
     reach: int
     candidates: int
+    steadiness: float
     consistency: float
     gradient: bool
     fill: Fill
     references_only_unseen: bool = False
     grain: float = 1.0
+
+    @property
+    def depends(self) -> int:
+        """How many frames before and after a frame it depends on: those within reach, and of those beside it too."""
+        return self.reach + (self.steadiness > 0)
 
 
 @dataclass
@@ -167,7 +172,7 @@ def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look
 
 def _invented_picture(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look, pulse: Pulse) -> np.ndarray:
     """The region of a frame with what is open in it filled, (H, W, 3) float32."""
-    canvas = _canvas(store, key, sources(store, key, look, chunk[key]))
+    canvas = canvas_of(store, key, sources(store, key, look, chunk[key]))
     unknown = canvas.missing()
     scale = 255 / full_scale(store.dtype)
     picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
@@ -219,7 +224,8 @@ class _Carrier:
         made.y[into] = np.clip(neighbour.y[slot] + (y - near_y)[good], 0, h - 1)
 
 
-def _canvas(store: ShotStore, frame: int, found: Iterable[Taken]) -> Canvas:
+def canvas_of(store: ShotStore, frame: int, found: Iterable[Taken]) -> Canvas:
+    """The hole of a frame with all that was found for it."""
     canvas = Canvas(store.picture(frame), store.hole(frame))
     for taken in found:
         canvas.add(taken.stack, taken.candidate, grainy=taken.kind is not Kind.INVENTED)
@@ -229,27 +235,6 @@ def _canvas(store: ShotStore, frame: int, found: Iterable[Taken]) -> Canvas:
 def sources_of(store: ShotStore, frame: int, look: Look) -> list[Taken]:
     """Everything that the hole of a frame may be taken from, when all that is invented is."""
     return sources(store, frame, look, Invented(*store.invented.read(frame)))
-
-
-def compose(store: ShotStore, frame: int, look: Look, found: Iterable[Taken]) -> np.ndarray:
-    """The region of a frame with its hole filled from `sources_of` it, (H, W, 3) in the source's type."""
-    canvas = _canvas(store, frame, found)
-    picture = canvas.finish(look.gradient, full_scale(store.dtype))
-    if look.grain and frame in store.grain:
-        _add_grain(picture, canvas, store.grain[frame], frame, look.grain * full_scale(store.dtype))
-    if np.issubdtype(store.dtype, np.integer):
-        return np.clip(np.rint(picture), 0, full_scale(store.dtype)).astype(store.dtype)
-    # Joining may overshoot: what is filled is no blacker than black, or than what is beside it.
-    lowest = min(0.0, float(picture[~canvas.hole].min(initial=0)))
-    return np.maximum(picture, lowest).astype(store.dtype)
-
-
-def _add_grain(picture: np.ndarray, canvas: Canvas, grain: Grain, frame: int, scale: float) -> None:
-    box = bounding_box(canvas.hole)
-    if box is None:
-        return
-    lost = np.sqrt(1 - canvas.kept_grain()[box])
-    picture[box] += grain_like(grain, frame, lost.shape) * (lost * np.float32(scale))[..., None]
 
 
 def origins_of(store: ShotStore, frame: int, look: Look, origin: tuple[int, int], found: Sequence[Taken]) -> Origins:

@@ -32,6 +32,15 @@ def one_thread_each() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
+def threes(items: Iterable[T]) -> Iterator[tuple[T, T, T]]:
+    """Each item but the first and the last, between those beside it."""
+    window: deque[T] = deque(maxlen=3)
+    for item in items:
+        window.append(item)
+        if len(window) == 3:
+            yield tuple(window)
+
+
 def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
     """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded."""
     waiting: deque[Future[R]] = deque()

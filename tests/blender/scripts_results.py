@@ -112,12 +112,12 @@ def another_format() -> dict[str, Any]:
 
 
 def some_frames() -> dict[str, Any]:
-    """Only frames 16 to 18 of the timeline; the engine sees what lies within reach."""
-    made("range", [0] * 9, frames=(16, 18), reach=3)
+    """Only frames 16 to 18 of the timeline; the engine sees what lies within reach, and within that of the frames beside them."""
+    made("range", [0] * 11, frames=(16, 18), reach=3)
     job = json.loads(Path(os.environ["FAKE_ENGINE_JOB"]).read_text())
-    look([0] * 9)
+    look([0] * 11)
     first = {"frames": job["frames"], "source": job["source"], "mask": job["mask"][0]["at"]}
-    look([9] + [0] * 8)
+    look([9] + [0] * 10)
     return first | {"strips": seen(), "update": update()}
 
 

@@ -44,19 +44,19 @@ def test_nothing_changed_nothing_rendered(case):
 
 def test_only_what_lies_within_reach_of_a_change_is_rendered(case):
     found = case("matte_of_some_frames")
-    assert asked(found) == [("fingerprint", None), ("render", [2, 6]), ("splice", None)] and found["places"] == [[2]]
+    assert asked(found) == [("fingerprint", None), ("render", [1, 7]), ("splice", None)] and found["places"] == [[1]]
     assert file_of(found) == TWO and found["span_kept"] and found["files"] == ["flow_inpaint", f"flow_inpaint/{ONE}", f"flow_inpaint/{TWO}"]
     assert asked(found["again"]) == [("fingerprint", None)]
 
 
 def test_two_changes_are_two_pieces(case):
     found = case("two_places")
-    assert [a for a in asked(found) if a[0] == "render"] == [("render", [0, 1]), ("render", [10, 11])] and found["places"] == [[0, 10]]
+    assert [a for a in asked(found) if a[0] == "render"] == [("render", [0, 2]), ("render", [9, 11])] and found["places"] == [[0, 9]]
 
 
 def test_pictures(case):
     found = case("pictures")
-    assert asked(found)[1] == ("render", [9, 11]) and found["places"] == [[9]]
+    assert asked(found)[1] == ("render", [8, 11]) and found["places"] == [[8]]
     assert found["elements"] == [f"{k:05d}.png" for k in range(12)] and Path(found["strips"][1]["file"]).parent.name == f"{STEM}_002"
     assert len([f for f in found["files"] if f.endswith(".png")]) == 24
 
@@ -87,9 +87,9 @@ def test_another_format_takes_the_strips_place(case):
 
 def test_a_range_is_rendered_with_its_surroundings_and_updated_as_it_is(case):
     found = case("some_frames")
-    assert found["source"]["first"] == 2 and found["source"]["count"] == 9 and found["frames"] == [3, 5] and found["mask"] == 0
+    assert found["source"]["first"] == 1 and found["source"]["count"] == 11 and found["frames"] == [4, 6] and found["mask"] == 0
     assert found["strips"][1]["span"] == [16, 3]
-    assert asked(found["update"]) == [("fingerprint", [3, 5]), ("render", [3, 3]), ("splice", None)] and found["update"]["places"] == [[0]]
+    assert asked(found["update"]) == [("fingerprint", [4, 6]), ("render", [4, 4]), ("splice", None)] and found["update"]["places"] == [[0]]
 
 
 def test_named_ranges(case):

@@ -65,8 +65,8 @@ def inpainter(run: Path) -> Any:
 
 
 def _model(run: Path, what: str) -> Any:
-    from ..training.tasks import kind
     from ..training.state import weights_of
+    from ..training.tasks import kind
 
     settings, make = kind(what).load()
     model = make(settings(**(_done(run, what) or [])[-1]["task"])).build()

@@ -39,9 +39,9 @@ def train(arguments: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     started = time.monotonic()
     _needs_torch()
     from . import checkpoint, config
-    from .tasks import kind
     from .processes import joined
     from .state import CHECKPOINT
+    from .tasks import kind
     from .trainer import Trainer
 
     settings, make = kind(arguments.what).load()

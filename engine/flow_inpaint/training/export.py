@@ -15,8 +15,8 @@ from ..errors import BadParameter, Failed
 from ..media.output_place import write_whole, writing
 from ..weights.importing import METADATA
 from . import checkpoint
-from .tasks import Part, Task, kind
 from .state import CHECKPOINT, learnt
+from .tasks import Part, Task, kind
 
 LICENCE = "GPL-3.0-or-later"
 #: What a catalogue takes as a name, with room for the role behind it.

@@ -18,10 +18,10 @@ from ...completion.dfc_input import CENTRE, WINDOW
 from ...completion.dfc_net import BACKBONES, DFCNet, DFCStage
 from ...errors import BadParameter
 from .. import chance
+from ..losses import hard_regions, length, masked_l1, mined_l1, totals
 from ..prefill import bilinear, fill, prefilled, resize_flow, resize_hole
 from ..sources import MOTION, Batch
 from . import Group, Part, Sums, choice, pictures, span
-from ..losses import hard_regions, length, masked_l1, mined_l1, totals
 
 STAGES = ("stage1", "stage2", "stage3")
 #: How far an estimator's errors reach out of a hole, in pixels, and how coarse they are.

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from ...errors import BadParameter
 from ...flow.flownet2 import DIVISOR, GRANULE, FlowNet2, beside, norm, quadrupled, warp
 from .. import chance
+from ..losses import enlarged, length, pyramid_epe, totals
 from ..prefill import fill
 from ..sources import EXACT, FRAMES, MOTION, Batch
 from . import Group, Part, Sums, choice, pictures, span
-from ..losses import enlarged, length, pyramid_epe, totals
 
 #: Part -> the sub-network that learns.
 PARTS = {"c": "flownetc", "s1": "flownets_1", "s2": "flownets_2", "sd": "flownets_d", "fusion": "flownetfusion"}
