@@ -9,8 +9,8 @@ import av
 
 from ..errors import Failed
 from .audio_copy import AudioCopy
-from .matroska_aspect import RESERVE, write_pixel_aspect
 from .frame_times import FrameTimes
+from .matroska_aspect import RESERVE, write_pixel_aspect
 from .output_place import FilePlace, OutputFiles, writing
 from .picture import Picture
 from .source import Source
