@@ -238,7 +238,7 @@ def test_signals_end_a_job_and_the_process(host, number):
     host.send("render", host.job("long"))
     host.wait_for_progress()
     host.process.send_signal(number)
-    assert host.process.wait(2) == 130
+    assert host.process.wait(SOON) == 130
     assert host.left() == []
     assert b"Traceback" not in host.process.stderr.read()
 

@@ -53,13 +53,15 @@ def pictures_for_the_engine() -> dict[str, Any]:
 
 
 def temporary_files() -> dict[str, Any]:
-    """The engine's temporary files lie there too, and need room first."""
+    """The engine's work lies there too, and needs room first."""
     room("warm_engine").end(wait=3.0)
     tempfile.tempdir = str(WORK / "tmp")
+    os.environ["FLOW_INPAINT_CACHE"] = str(WORK / "cache")
     try:
         return on_full_disk(edit("temporary", movie=FOOTAGE / "odd.mkv", mattes=sorted((FOOTAGE / "odd").iterdir()), size=(853, 479)), 64)
     finally:
         tempfile.tempdir = None
+        del os.environ["FLOW_INPAINT_CACHE"]
 
 
 os.environ["FLOW_INPAINT_PYTHON"] = str(ENGINES)

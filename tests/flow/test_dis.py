@@ -43,3 +43,11 @@ def test_one_estimator_serves_many_threads() -> None:
 
 def test_is_the_one_called_dis() -> None:
     assert isinstance(ESTIMATORS["dis"].make(Machine()), DIS)
+
+
+def test_what_was_measured_before_does_not_matter() -> None:
+    """OpenCV's object changes its settings for a small picture."""
+    pair = [cv2.cvtColor(view(160, 120, x), cv2.COLOR_RGB2GRAY) for x in (0, 3.3)]
+    used = DIS()
+    used(*(picture[:30, :40] for picture in pair))
+    np.testing.assert_array_equal(used(*pair), DIS()(*pair))

@@ -22,7 +22,7 @@ _IMAGE_RATE = Fraction(24)
 
 
 #: One job makes one file, to the byte: Matroska's random identity is left out.
-_SAME_BYTES = {"fflags": "bitexact"}
+_SAME_BYTES = {"fflags": "+bitexact"}
 
 
 class VideoOutput:
