@@ -55,6 +55,15 @@ def test_everything_at_once():
     assert all(part.placed for part in job.mask)
 
 
+def test_how_a_host_shows_a_clip():
+    clip = {"path": "a.mp4", "rate": 24, "upright": False}
+    job = Job.from_document(GOOD | {"source": clip, "mask": clip}, Path("/base"))
+    assert job.source == ClipSpec(Path("/base/a.mp4"), rate=24.0, upright=False) == job.mask[0].clip
+    for wrong in (0, -1, True, "24", float("nan"), float("inf")):
+        assert "source.rate cannot be" in refusal(source={"path": "a.mp4", "rate": wrong})
+    assert "source.upright cannot be 1" in refusal(source={"path": "a.mp4", "upright": 1})
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be deleted there")
 def test_a_working_folder_that_is_gone(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()

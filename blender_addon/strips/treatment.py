@@ -105,6 +105,7 @@ def _masked(modifier: bpy.types.bpy_struct) -> bool:
 
 
 def _unreadable(strip: api.Strip) -> str:
+    """Why the engine cannot take the pictures from the strip's files. Raises `StripError` when Blender cannot either."""
     if len(getattr(strip, "retiming_keys", ())):
         return "is retimed"
     if strip.use_deinterlace:
@@ -112,6 +113,7 @@ def _unreadable(strip: api.Strip) -> str:
     if getattr(strip, "stream_index", 0):
         return "shows another stream of its file than the first"
     if strip.type == "MOVIE" and not files.movie_rate(strip):
+        files.picture(strip)  # it may be no movie at all
         return "has a file without a frame rate"
     if not files.readable(strip):
         return "has files of a kind that only Blender reads"

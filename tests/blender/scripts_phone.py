@@ -25,8 +25,8 @@ def compare(file: str, **values: Any) -> Callable[[], dict[str, Any]]:
         stage.strips(scene)["color"].mute = True
         picture = stage.WORK / f"{file}.png"
         stage.shown(scene, start + 2, path=picture)
-        source = resolved.document["source"]
-        return {"how": resolved.how.value, "source": source, "size": size, "shown": stage.numbers(scene, list(range(start, end))), "picture": str(picture)}
+        source, shown = resolved.document["source"], stage.numbers(scene, list(range(start, end)))
+        return {"how": resolved.how.value, "source": source, "size": size, "shown": shown, "picture": str(picture)}
 
     return case
 

@@ -44,7 +44,8 @@ class FrameTimes:
         stamps = [self.stamp(k) for k in range(count)]
         for number, (one, other) in enumerate(zip(stamps, stamps[1:])):
             if one >= other:
+                frame = self._first + number
                 raise BadClip(
-                    f"{self._source.info.path} shows frames {self._first + number} and {self._first + number + 1} less than a millisecond apart, "
+                    f"{self._source.info.path} shows frames {frame} and {frame + 1} less than a millisecond apart, "
                     f"which {container.capitalize()} cannot hold: choose ProRes (.mov) or images."
                 )

@@ -41,8 +41,8 @@ def turns_of(path: Path, frame: av.VideoFrame) -> int:
 def _check_samples(path: Path, frame: av.VideoFrame, turns: int) -> None:
     shape = layout(frame.format.name)
     if (shape.shift_x and frame.width % 2) or (shape.shift_y and frame.height % 2):
-        size = f"{frame.width}x{frame.height}"
-        raise BadClip(f"{path} is stored lying on its side in an odd size ({size}), which cannot be turned exactly: export it upright first.")
+        size = f"the odd size {frame.width}x{frame.height}"
+        raise BadClip(f"{path} is stored lying on its side in {size}, which cannot be turned exactly: export it upright first.")
     if turns % 2 and _turned_name(shape.name) is None:
         raise BadClip(f"{path} is stored lying on its side as {shape.name}, which cannot be turned exactly: export it upright first.")
 

@@ -139,7 +139,10 @@ class VideoOutput:
             self._discard()
 
 
-def _video_stream(container: av.container.OutputContainer, format: VideoFormat, source: Source, rate: Fraction, unit: Fraction) -> av.VideoStream:
+def _video_stream(
+    container: av.container.OutputContainer, format: VideoFormat, source: Source, rate: Fraction, unit: Fraction
+) -> av.VideoStream:
+    """`unit`: seconds, what time stamps are counted in."""
     info = source.info
     site = {"chroma_sample_location": format.tags.site} if format.tags.site else {}
     stream = container.add_stream(format.codec, rate=rate, options=format.options | site)
