@@ -16,8 +16,9 @@ def open_source(spec: ClipSpec, tolerant: bool = False) -> Source:
     A context manager with `info` (`ClipInfo`), `read(first, last)` (an iterator of `Picture`s of job frames, both
     ends included; going on where the last call ended decodes nothing twice) and `close()`. Memory does not grow
     with the length of the clip. Raises `BadClip` for what does not exist, cannot be decoded or cannot be read
-    exactly: interlaced, to be shown mirrored, no time stamps, images with gaps in their numbers or of different sizes. `read` raises `BadFrame` at a frame that cannot be read while
-    others can, and can go on after it. If `tolerant`, the first frame may be such a one, and images may be missing.
+    exactly: interlaced, to be shown mirrored, no time stamps, images with gaps in their numbers or of different sizes.
+    `read` raises `BadFrame` at a frame that cannot be read while others can, and can go on after it. If `tolerant`, the
+    first frame may be such a one, and images may be missing.
     """
     try:
         return _opened(spec, tolerant)
