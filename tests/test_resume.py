@@ -175,7 +175,7 @@ def test_a_changed_job_takes_nothing_over(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(job_key, "_weights", lambda methods: [("dfc_stage1", "0" * 64)])
     else:
         document["frames"] = [0, 3]
-        count = 3 + PARAMS["reach"]
+        count = 3 + PARAMS["reach"] + 1  # the frame beside it, which it is steadied by
     job = Job.from_document(document, tmp_path)
     pairs, found = pairs_of(clip, monkeypatch, job)
     assert pairs == count

@@ -28,7 +28,12 @@ class Host:
     def __init__(self, folder, words=None):
         self.folder = folder
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.process = subprocess.Popen(words or fake_pipeline.command("serve"), cwd=folder, **pipes)
+        # What runs these tests in the background may have had Ctrl-C ignored, and that is inherited.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(words or fake_pipeline.command("serve"), cwd=folder, **pipes)
+        finally:
+            signal.signal(signal.SIGINT, before)
         self.lines = queue.SimpleQueue()
         self.notified = []
         self.last_id = 0
