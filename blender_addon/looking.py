@@ -130,6 +130,7 @@ def _lines(forecast: dict[str, Any], start: int) -> list[str]:
     return [
         f"{forecast.get('frames')} frames of {size}, {float(forecast.get('masked', 0.0)):.1%} of the picture masked.",
         f"About {time} and {forecast.get('memory_mib')} MiB of memory on {forecast.get('device')}.",
+        *([f"{forecast['disk_mib']} MiB on disk while it runs."] if forecast.get("disk_mib") else []),
         f"Optical flow {forecast.get('flow')}, completion {forecast.get('completion')}, fill {forecast.get('fill')}.",
         *_coverage(forecast.get("coverage") or {}, start),
         *map(str, forecast.get("notes", ())),

@@ -11,19 +11,13 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from . import heartbeat, jobs, looking, preferences, previews, properties, removal, task, updating
 from .task import TROUBLE, Cancelled, Task, TaskError, in_words
+from .with_strips import WithStrips
 
 TROUBLES = (TaskError, *TROUBLE)
 
 
-class _Starts:
+class _Starts(WithStrips):
     """What the operators have in common that start a task."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if properties.scene_of(context).sequence_editor is None:
-            cls.poll_message_set("The scene has no strips")
-            return False
-        return True
 
     def draw(self, _context: bpy.types.Context) -> None:
         """Offers nothing to adjust afterwards: every change would run the whole removal again."""

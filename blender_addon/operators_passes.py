@@ -8,9 +8,10 @@ from bpy.props import EnumProperty, StringProperty
 
 from . import passes, properties, removal, strips
 from .task import TaskError
+from .with_strips import WithStrips
 
 
-class SEQUENCER_OT_flow_inpaint_passes(bpy.types.Operator):
+class SEQUENCER_OT_flow_inpaint_passes(WithStrips, bpy.types.Operator):
     """Add the passes of the result as muted strips above it: where its pixels come from, what was invented, how sure it is"""
 
     bl_idname = "sequencer.flow_inpaint_passes"
@@ -31,13 +32,6 @@ class SEQUENCER_OT_flow_inpaint_passes(bpy.types.Operator):
     @classmethod
     def description(cls, _context: bpy.types.Context, given: Any) -> str:
         return cls.bl_rna.properties["action"].enum_items[given.action].description
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if properties.scene_of(context).sequence_editor is None:
-            cls.poll_message_set("The scene has no strips")
-            return False
-        return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = properties.scene_of(context)

@@ -28,14 +28,18 @@ class _SequencerTab:
     def poll(cls, context: bpy.types.Context) -> bool:
         return context.space_data.view_type != "PREVIEW"
 
+    def _settings_layout(self) -> bpy.types.UILayout:
+        """The panel's layout, for settings in two columns, names and values."""
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        return self.layout
+
 
 class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
     bl_label = "Flow Inpaint"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = self._settings_layout()
         scene = properties.scene_of(context)
         settings, source = scene.flow_inpaint, strips.active(scene)
         _draw_source(layout, source)
@@ -105,9 +109,7 @@ class SEQUENCER_PT_flow_inpaint_output(_SequencerTab, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = self._settings_layout()
         settings = properties.scene_of(context).flow_inpaint
         patch = settings.result == properties.PATCH
         layout.prop(settings, "result")
@@ -147,9 +149,7 @@ class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = self._settings_layout()
         settings = properties.scene_of(context).flow_inpaint
         for group in descriptor.groups():
             header, body = layout.panel(f"SEQUENCER_PT_flow_inpaint_{group['name']}")

@@ -152,7 +152,7 @@ def _fixed(**more: Any) -> dict[str, Any]:
         "passes": EnumProperty(
             name="Passes",
             description="Pictures about the result that are written beside it (Shift-click for several). Reveal Passes adds them as strips",
-            items=[(name, p["label"], p["hint"], number) for number, (name, p) in zip((1, 2, 4, 8), descriptor.passes().items(), strict=True)],
+            items=[(name, p["label"], p["hint"], 1 << number) for number, (name, p) in enumerate(descriptor.passes().items())],
             **more | {"options": more.get("options", set()) | {"ENUM_FLAG"}},
         ),
         "mute_source": BoolProperty(

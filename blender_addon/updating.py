@@ -1,7 +1,8 @@
 """Making a result again, from its recipe: only the frames that something has changed for.
 
 What is exact: a frame keeps its pixels bit for bit when its picture and its matte, and those of all frames within reach of
-it (and of the frames beside it, by which it is steadied), are as they were. The other frames are made as if they alone had been asked for, with everything around them to look at.
+it (and of the frames beside it, by which it is steadied), are as they were. The other frames are made as if they alone had
+been asked for, with everything around them to look at.
 """
 from __future__ import annotations
 

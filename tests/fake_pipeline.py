@@ -12,19 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flow_inpaint.clock import Progress
 from flow_inpaint.errors import Aborted, BadClip
 from flow_inpaint.job import Job
 
 STEPS = 400
-
-
-@dataclass(frozen=True)
-class Progress:
-    stage: str
-    done: int
-    total: int
-    fraction: float
-    eta_s: float | None
 
 
 @dataclass(frozen=True)

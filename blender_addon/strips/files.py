@@ -40,7 +40,9 @@ def paths(strip: api.Strip) -> list[Path]:
 
 
 def _absolute(strip: api.Strip, path: str) -> Path:
-    return Path(os.path.normpath(bpy.path.abspath(path, library=strip.id_data.library))).absolute()
+    # Paths of a linked scene count from the file that it is linked from.
+    linked_from = getattr(strip.id_data, "library", None)
+    return Path(os.path.normpath(bpy.path.abspath(path, library=linked_from))).absolute()
 
 
 def check(strip: api.Strip) -> None:

@@ -18,8 +18,8 @@ from .methods import Methods
 from .motion import eight_bits
 from .references import open_references
 from .side_by_side import in_order, one_thread_each, pool_of_workers
-from .stand_ins import open_footage
-from .survey import Survey, frame_range, matte_of, survey
+from .stand_ins import mended, open_footage
+from .survey import Survey, context_of, frame_range, matte_of, survey
 
 #: Mattes that are read.
 _MATTES = 100
@@ -55,8 +55,8 @@ def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     with open_footage(job.source, str(params["damaged_frames"])) as source, matte_of(job, source.info) as matte:
         first, last = frame_range(job, source.info)
         references = open_references(job.references, source.info)
-        holes = coverage.RememberedMatte(matte)
-        found = survey(holes, source.info, (first, last), int(params["reach"]), clock, references, _MATTES)
+        holes = coverage.RememberedMatte(mended(matte, source))
+        found = survey(holes, source.info, (first, last), context_of(params), clock, references, _MATTES)
         foreseen = _coverage(job, source, holes, found, (first, last), clock) if found.region else None
         costs = _costs(job, source, holes, found, last - first + 1, foreseen, methods, clock)
     count = last - first + 1

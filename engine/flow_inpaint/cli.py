@@ -26,6 +26,7 @@ from .cli_job import add_job, from_here, hint_of, job_of, mask_part, place_clips
 from .errors import BadParameter, explained
 from .job import ClipSpec, Job
 from .progress_bar import Bars, JsonLines, Plain, clock_time
+from .subcommands import subcommands
 from .training import command as command_of_training
 
 if TYPE_CHECKING:
@@ -95,13 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Exit codes: 0 done, 1 failed, 2 bad input, 130 stopped. Set {_TRACEBACK}=1 to see where an error came from.",
     )
     parser.add_argument("--version", action="version", version=f"flow-inpaint {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-
-    def command(name: str, function: Any, hint: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=hint, description=hint[0].upper() + hint[1:] + ".")
-        made.set_defaults(command=function)
-        return made
-
+    command = subcommands(parser, "COMMAND", _Parser)
     add_job(command("run", _run, "remove what a matte covers from a clip"))
     check = command("check", _check, "check a job and say what it would take and what other frames see, without doing it")
     add_job(check)

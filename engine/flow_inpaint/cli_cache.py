@@ -4,9 +4,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from .subcommands import subcommands
 
 if TYPE_CHECKING:
     from .cache import Kept
@@ -14,16 +15,11 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser, parser_class: type[argparse.ArgumentParser]) -> None:
     """Gives the command its own commands."""
-    commands = parser.add_subparsers(metavar="WHAT", required=True, parser_class=parser_class)
-
-    def command(name: str, function: Callable[[argparse.Namespace], int], hint: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=hint, description=hint[0].upper() + hint[1:] + ".")
-        made.set_defaults(command=function)
-        made.add_argument("--json", action="store_true", help="write JSON")
-        return made
-
-    command("list", _list, "say what is kept of runs that were cut off: its job, how far it came, its size and age")
+    command = subcommands(parser, "WHAT", parser_class)
+    listing = command("list", _list, "say what is kept of runs that were cut off: its job, how far it came, its size and age")
     clearing = command("clear", _clear, "delete what is kept, except for jobs that are running")
+    for made in (listing, clearing):
+        made.add_argument("--json", action="store_true", help="write JSON")
     clearing.add_argument("names", metavar="NAME", nargs="*", help="only these, as the list has them")
 
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .errors import FlowInpaintError
+from .subcommands import subcommands
 
 if TYPE_CHECKING:
     from .weights import WeightSet
@@ -15,13 +16,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser, parser_class: type[argparse.ArgumentParser]) -> None:
     """Gives the command its own commands."""
-    commands = parser.add_subparsers(metavar="WHAT", required=True, parser_class=parser_class)
-
-    def command(name: str, function: Callable[[argparse.Namespace], int], hint: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=hint, description=hint[0].upper() + hint[1:] + ".")
-        made.set_defaults(command=function)
-        return made
-
+    command = subcommands(parser, "WHAT", parser_class)
     listing = command("list", _list, "say what is installed, on what terms, how good it is and where it comes from")
     listing.add_argument("--json", action="store_true", help="write JSON")
     command("verify", _verify, "compare every installed file with the checksum of its catalogue")

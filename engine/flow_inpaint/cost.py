@@ -16,6 +16,7 @@ from .coverage import RememberedMatte
 from .light import change_of_light, glimpse_of
 from .media import Source
 from .motion import MotionSettings, measure, view_of
+from .shot import CHUNK
 from .side_by_side import one_thread_each, workers
 from .survey import Survey
 
@@ -27,7 +28,7 @@ _HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
 #: Of each that nothing shows: that it is so, and where it comes from; of each pixel of a key; of a whole flow, and its completion.
 _UNSEEN, _KEY, _FLOWS = 20, 12, 32
 #: A chunk of frames shares its keys: one, and one more for each so many frames of it.
-_CHUNK, _FRAMES_A_KEY = 80, 32
+_FRAMES_A_KEY = 32
 
 #: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), composed, and sampled in one frame
 #: each way; of what is seen nowhere, invented by each fill in a key; of the picture, read or written.
@@ -85,7 +86,7 @@ class Known:
     @property
     def keys(self) -> float:
         """How many keys are likely."""
-        return -(-self.needed // _CHUNK) + self.needed / _FRAMES_A_KEY if self.unseen > 0.01 else 0
+        return -(-self.needed // CHUNK) + self.needed / _FRAMES_A_KEY if self.unseen > 0.01 else 0
 
 
 def passing(frames: int, size: int) -> float:

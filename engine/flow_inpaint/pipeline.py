@@ -19,26 +19,23 @@ from .job import Job
 from .job_key import job_key
 from .kept_work import kept_work
 from .machine import Machine
-from .media import ClipInfo, Matte, Source, open_output
-from .media.output import Output
+from .media import ClipInfo, Matte, Source
 from .media.picture import Picture
 from .methods import Methods
-from .passes import Passes, open_passes
 from .passes.pictures import Origins
-from .previews import Previews
 from .references import link_references, open_references, read_reference
+from .results import Results, open_results
 from .shot import Look, complete_shot, invent, origins_of, sources_of, trace_shot
 from .shot_reading import ShotReader
 from .shot_store import ShotStore
 from .side_by_side import in_order, one_thread_each, pool_of_workers, threes
 from .stand_ins import mended, open_footage
-from .survey import Survey, frame_range, matte_of, survey
+from .survey import Survey, context_of, frame_range, matte_of, survey
 from .tone import Tone, tone_of
 
 __all__ = ["STAGES", "STAGES_WITH_COMPLETION", "Forecast", "Progress", "Result", "check", "run"]
 
 _SMALLEST = 16
-_NOWHERE, _NO_HOLE = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def run(
     is left behind.
 
     keep_work  asked when `aborted` was heeded: whether a later run is to go on from here (see `kept_work`)
-    machine  with the weights to use; by default this one with what is installed, and the job's device
+    machine    with the weights to use; by default this one with what is installed, and the job's device
     """
     try:
         return _Run(job, Clock(on_progress, aborted), on_message, keep_work, machine).run()
@@ -125,34 +122,21 @@ class _Run:
             matte = mended(stack.enter_context(matte_of(job, info)), source)
             self.references = open_references(job.references, info)
             keep = {*matte.files, *(spec.path for spec in job.references)}
-            output = stack.enter_context(open_output(job.output, source, first, last, keep=keep))
-            passes = None
-            if job.output.passes is not None:
-                passes = stack.enter_context(open_passes(job.output.passes, source, first, last, keep, job.output.path))
-            previews = Previews(job.output.previews)
-            surveyed = survey(matte, info, (first, last), self.look.depends, clock, self.references)
+            results = stack.enter_context(open_results(job, source, first, last, keep))
+            surveyed = survey(matte, info, (first, last), context_of(job.params), clock, self.references)
             masked = unseen = 0
             if surveyed.region is None:
                 self.say("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")
                 for done, picture in enumerate(source.read(first, last), 1):
                     clock.tick("write", done, last - first + 1)
-                    output.write(picture)
-                    if passes:
-                        passes.write(picture.index, passes.encoded(picture, picture, _NO_HOLE, _NOWHERE, None))
-                    previews.write(picture.index, previews.encoded(picture))
+                    results.write(results.untouched(picture))
             else:
-                masked, unseen = self._filled(source, matte, surveyed, (first, last), output, passes, previews, stack)
+                masked, unseen = self._filled(source, matte, surveyed, (first, last), results, stack)
             for note in getattr(source, "notes", ()):
                 self.say("warning", note)
-            for note in (*matte.notes, *output.notes):
+            for note in (*matte.notes, *results.notes):
                 self.say("info", note)
-            folders = {name: str(made.path) for name, made in passes.commit().items()} if passes else {}
-            try:
-                files = output.commit()
-            except BaseException:
-                if passes:
-                    passes.revoke()
-                raise
+            files, folders = results.commit()
         count = last - first + 1
         return Result(
             path=str(files.path),
@@ -177,9 +161,7 @@ class _Run:
         matte: Matte,
         surveyed: Survey,
         wanted: tuple[int, int],
-        output: Output,
-        passes: Passes | None,
-        previews: Previews,
+        results: Results,
         stack: ExitStack,
     ) -> tuple[int, int]:
         """All stages but the first. Returns the numbers of masked and of unseen pixels."""
@@ -214,7 +196,7 @@ class _Run:
             for begin, end in shots:
                 invent(store, begin, end, self.look, pulse)
         work.note("write")
-        return self._write(source, store, region, needed, wanted, output, passes, previews, pool)
+        return self._write(source, store, region, needed, wanted, results, pool)
 
     def _read(
         self, info: ClipInfo, pictures: Iterable[Picture], matte: Matte, surveyed: Survey, store: ShotStore, pool: ThreadPoolExecutor
@@ -255,9 +237,7 @@ class _Run:
         region: tuple[slice, slice],
         needed: tuple[int, int],
         wanted: tuple[int, int],
-        output: Output,
-        passes: Passes | None,
-        previews: Previews,
+        results: Results,
         pool: ThreadPoolExecutor,
     ) -> tuple[int, int]:
         """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
@@ -269,30 +249,27 @@ class _Run:
             if not needed[0] <= frame <= needed[1] or not store.hole(frame).any():
                 return None, None
             found = sources_of(store, frame, self.look)
-            told = passes is not None and first <= frame <= last
+            told = results.tell_origins and first <= frame <= last
             return fill(store, frame, self.look, found), origins_of(store, frame, self.look, origin, found) if told else None
 
         def made(task: tuple[Picture, tuple[tuple[Filled | None, Origins | None], ...]]):
             picture, ((before, _), (own, origins), (after, _)) = task
-            hole = store.hole(picture.index)
             if own is None:
-                return picture, hole, passes and passes.encoded(picture, picture, hole, region, None), previews.encoded(picture)
+                return 0, results.untouched(picture)
+            hole = store.hole(picture.index)
             own = steadied(store, own, (before, after), self.look)
             corner = tuple(part.start + inner.start for part, inner in zip(region, own.box))
             result = picture.composite(self.tone.decoded(finished(store, own, self.look)), own.hole, origin=corner)
-            return result, hole, passes and passes.encoded(picture, result, hole, region, origins), previews.encoded(result)
+            return int(hole.sum()), results.encoded(picture, result, hole, region, origins)
 
         # Each frame is filled by itself, and then looked at beside its neighbours, which the range may leave out.
         fills = in_order(pool, filled, range(first - 1, last + 2))
         tasks = zip(source.read(first, last), threes(fills))
-        for picture, hole, about, preview in in_order(pool, made, tasks):
-            self.clock.tick("write", picture.index - first + 1, last - first + 1)
-            output.write(picture)
-            if passes:
-                passes.write(picture.index, about)
-            previews.write(picture.index, preview)
-            masked += int(hole.sum())
-            unseen += store.unseen.read(picture.index)[0].size
+        for frame, (covered, encoded) in enumerate(in_order(pool, made, tasks), first):
+            self.clock.tick("write", frame - first + 1, last - first + 1)
+            results.write(encoded)
+            masked += covered
+            unseen += store.unseen.read(frame)[0].size
         return masked, unseen
 
 

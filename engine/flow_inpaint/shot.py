@@ -24,7 +24,7 @@ from .sources import Kind, Taken, links_of, sources
 from .stillness import stands_still
 
 #: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
-_CHUNK = 80
+CHUNK = 80
 _CHUNK_PIXELS = 12_000_000
 #: Key frames a chunk may have, and the share of its unseen pixels that is not worth another one.
 _KEYS = 4
@@ -49,11 +49,6 @@ class Look:
     fill: Fill
     references_only_unseen: bool = False
     grain: float = 1.0
-
-    @property
-    def depends(self) -> int:
-        """How many frames before and after a frame it depends on: those within reach, and of those beside it too."""
-        return self.reach + (self.steadiness > 0)
 
 
 @dataclass
@@ -103,8 +98,11 @@ def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, 
     def trace(frame: int) -> None:
         if store.unseen.has(frame):
             return
-        later, earlier = links_of(store, frame, look.reach, 1)
-        store.unseen.write(frame, later[0].pixels[(later[0].frame == UNSEEN) & (earlier[0].frame == UNSEEN)])
+        pixels = store.hole_pixels(frame)
+        for sign in (1, -1):
+            (links,) = links_of(store, frame, pixels, sign, look.reach, 1)
+            pixels = pixels[links.frame == UNSEEN]
+        store.unseen.write(frame, pixels)
 
     for _ in each(trace, range(first, last + 1)):
         pulse()
@@ -133,17 +131,17 @@ def invent(store: ShotStore, first: int, last: int, look: Look, pulse: Pulse) ->
 
 def _stands_still(store: ShotStore, first: int, last: int) -> bool:
     """Whether the camera stands still in the frames first..last; those far apart are looked at first, because they tell soonest."""
-    frames = sorted(range(first + 1, last + 1), key=lambda k: (k - first) % _CHUNK, reverse=True)
+    frames = sorted(range(first + 1, last + 1), key=lambda k: (k - first) % CHUNK, reverse=True)
     return stands_still(((store.picture(k), store.hole(k)) for k in (first, *frames)), full_scale(store.dtype))
 
 
 def _chunk_end(store: ShotStore, frame: int, last: int) -> int:
     pixels = 0
-    for k in range(frame, min(frame + _CHUNK - 1, last) + 1):
+    for k in range(frame, min(frame + CHUNK - 1, last) + 1):
         pixels += store.unseen.read(k)[0].size
         if pixels > _CHUNK_PIXELS and k > frame:
             return k - 1
-    return min(frame + _CHUNK - 1, last)
+    return min(frame + CHUNK - 1, last)
 
 
 def _fill_keys(store: ShotStore, chunk: dict[int, Invented], carrier: _Carrier, look: Look, pulse: Pulse) -> None:

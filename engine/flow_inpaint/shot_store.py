@@ -213,6 +213,10 @@ class ShotStore:
         """(H, W) bool."""
         return _unpacked(*self.holes.read(frame), self.shape)
 
+    def hole_pixels(self, frame: int) -> np.ndarray:
+        """Flat indices, int32, ascending."""
+        return np.flatnonzero(self.hole(frame)).astype(np.int32)
+
     def holes_of(self, first: int, last: int) -> ShotHoles:
         """Those of the frames first..last."""
         return ShotHoles(self, first, last)

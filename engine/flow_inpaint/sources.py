@@ -4,13 +4,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .propagation.blend import Candidate, weight_of
-from .propagation.trace import UNSEEN, Links, follow_on
+from .propagation.trace import UNSEEN, Links, follow
 from .sharpness import likeness
 
 if TYPE_CHECKING:
@@ -42,23 +41,19 @@ class Taken:
 
 def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Taken]:
     """`made`: what was invented for the frame so far. The stacks are maps of files: do not keep them."""
-    links = [*chain(*links_of(store, frame, look.reach, look.candidates))]
+    pixels = store.hole_pixels(frame)
+    links = [one for sign in (1, -1) for one in links_of(store, frame, pixels, sign, look.reach, look.candidates)]
     references, decided = _references(store, frame, look, links)
     return [*_footage(store, frame, look, links, decided), *references, _invented(store, frame, made)]
 
 
-def links_of(store: ShotStore, frame: int, reach: int, most: int) -> tuple[list[Links], list[Links]]:
-    """Where the hole pixels of a frame come from in its shot: later ones, earlier ones, `most` of each, the nearest first.
+def links_of(store: ShotStore, frame: int, pixels: np.ndarray, sign: int, reach: int, most: int) -> list[Links]:
+    """Where hole `pixels` (flat indices) of a frame come from in its shot, later (sign 1) or earlier (-1): `most` links, the nearest first.
 
     Traced whenever it is asked for: to remember it would take more room than everything else.
     """
-    pixels = np.flatnonzero(store.hole(frame)).astype(np.int32)
-
-    def traced(sign: int) -> list[Links]:
-        frames = range(frame + sign, frame + sign * (reach + 1), sign)
-        return follow_on(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], lambda k: store.hops(k, sign), most=most)
-
-    return traced(1), traced(-1)
+    frames = range(frame + sign, frame + sign * (reach + 1), sign)
+    return follow(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], lambda k: store.hops(k, sign), most)
 
 
 def _footage(store: ShotStore, frame: int, look: Look, every: Sequence[Links], decided: np.ndarray | None) -> list[Taken]:

@@ -48,7 +48,7 @@ class MendedSource:
         if not bad:
             return []
         named = ", ".join(map(str, bad[:_NAMED])) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
-        what = "hold the nearest frame that can" if self._how == "hold" else "are made of the frames around them"
+        what = "show the frame before again" if self._how == "hold" else "are made of the frames around them"
         return [f"{len(bad)} of the frames of {self.info.path} cannot be read and {what}: {named}."]
 
     def read(self, first: int, last: int) -> Iterator[Picture]:
@@ -102,14 +102,13 @@ class MendedSource:
 
     def _stand_in(self, frame: int) -> Picture:
         before, after = self.around(frame)
-        nearest = before if frame - before <= abs(after - frame) else after
+        if self._how == "hold" or before == after:
+            return next(self._source.read(before, before)).renumbered(frame)
         one, other = (next(self._source.read(k, k)) for k in (before, after))
-        if self._how == "hold":
-            return one.renumbered(frame)
         nothing = np.zeros(one.rgb.shape[:2], bool)
         cuts = CutFinder()
-        if before == after or [cuts.is_cut(eight_bits(picture.rgb), nothing) for picture in (one, other)][1]:
-            return (one if nearest == before else other).renumbered(frame)
+        if [cuts.is_cut(eight_bits(picture.rgb), nothing) for picture in (one, other)][1]:
+            return (one if frame - before <= after - frame else other).renumbered(frame)
         between = self._between(one.rgb, other.rgb, (frame - before) / (after - before))
         return one.renumbered(frame).composite(between, ~nothing)
 

@@ -1,7 +1,7 @@
 """What a job's mattes say before any picture is read: which frames and which part of them matter."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from .clock import Clock
 from .coverage import RememberedMatte
+from .effect import Value
 from .errors import BadClip
 from .job import Job
 from .media import ClipInfo, Matte, open_matte
@@ -25,9 +26,14 @@ def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
     return first, last
 
 
-def _context(first: int, last: int, reach: int, count: int) -> tuple[int, int]:
-    """OpenFX's getFramesNeeded: the frames that the range may take pixels from."""
-    return max(first - reach, 0), min(last + reach, count - 1)
+def context_of(params: Mapping[str, Value]) -> int:
+    """How many frames before and after a frame it depends on: those within reach, and of those that it is steadied by too."""
+    return int(params["reach"]) + (float(params["steadiness"]) > 0)
+
+
+def _needed(first: int, last: int, context: int, count: int) -> tuple[int, int]:
+    """OpenFX's getFramesNeeded: the frames that the range depends on."""
+    return max(first - context, 0), min(last + context, count - 1)
 
 
 def matte_of(job: Job, info: ClipInfo) -> Matte:
@@ -55,7 +61,7 @@ def survey(
     matte: Matte | RememberedMatte,
     info: ClipInfo,
     wanted: tuple[int, int],
-    reach: int,
+    context: int,
     clock: Clock,
     references: Iterable[int] = (),
     most: int | None = None,
@@ -63,10 +69,11 @@ def survey(
     """Reads the mattes of the wanted frames and of those around them that may be a source. Raises `BadClip` where nothing is left to
     fill from.
 
+    context     see `context_of`
     references  frames that have a reference, which are read too
-    most  how many mattes are read at most, evenly spaced; the others are taken to be as these are
+    most        how many mattes are read at most, evenly spaced; the others are taken to be as these are
     """
-    needed = _context(*wanted, reach, info.count)
+    needed = _needed(*wanted, context, info.count)
     needed = min([needed[0], *references]), max([needed[1], *references])
     rows, columns = np.zeros(info.height, bool), np.zeros(info.width, bool)
     pixels = largest = 0
@@ -92,7 +99,7 @@ def survey(
     if everything:
         raise BadClip("The matte covers the whole picture in every frame, so nothing is left to fill it from: check its channel, or invert it.")
     if not pixels and step > 1:
-        return survey(matte, info, wanted, reach, clock, references)
+        return survey(matte, info, wanted, context, clock, references)
     if not pixels:
         return Survey(None, wanted, 0)
     # A hole shows its background once it has moved by its own size: that much around it may be a source.

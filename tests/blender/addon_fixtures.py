@@ -25,6 +25,14 @@ build_addon = load(HERE.parents[1] / "build_addon.py")
 engines = load(HERE / "engines.py")
 
 
+def found_in(answer: dict[str, Any], case: str) -> Any:
+    """What a script says of one of its cases; the test fails with what went wrong there."""
+    found = answer[case]
+    if isinstance(found, dict) and "error" in found:
+        pytest.fail(found["error"], pytrace=False)
+    return found
+
+
 @cache
 def _built(folder: Path) -> Path:
     return build_addon.build(folder / "dist")
@@ -46,9 +54,6 @@ def query(ask: Callable[..., dict], clips: Path, addon_zip: Path, tmp_path_facto
     work = tmp_path_factory.mktemp("work")
 
     def one(script: str, case: str) -> Any:
-        found = ask(script, addon_zip, clips, folder, work / script)[case]
-        if isinstance(found, dict) and "error" in found:
-            pytest.fail(found["error"], pytrace=False)
-        return found
+        return found_in(ask(script, addon_zip, clips, folder, work / script), case)
 
     return one

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from addon_fixtures import addon_zip, engines  # noqa: F401
+from addon_fixtures import addon_zip, engines, found_in  # noqa: F401
 from bpy_process import REPOSITORY
 
 pytestmark = pytest.mark.blender
@@ -20,14 +20,7 @@ def case(ask, clips, addon_zip, tmp_path_factory):  # noqa: F811
     work = tmp_path_factory.mktemp("work")
     script = folder / "render_edit.py"
     script.write_text(re.search(r"```python\n(.*?)```", (REPOSITORY / "docs/headless.md").read_text("utf-8"), re.DOTALL)[1])
-
-    def one(name: str):
-        found = ask("scripts_headless.py", addon_zip, clips, folder, work, script)[name]
-        if "error" in found:
-            pytest.fail(found["error"], pytrace=False)
-        return found
-
-    return one
+    return lambda name: found_in(ask("scripts_headless.py", addon_zip, clips, folder, work, script), name)
 
 
 def done(found: dict) -> list[tuple]:

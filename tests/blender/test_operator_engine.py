@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from addon_fixtures import addon_zip  # noqa: F401
+from addon_fixtures import addon_zip, found_in  # noqa: F401
 from flow_inpaint import pipeline
 
 pytestmark = pytest.mark.blender
@@ -18,14 +18,7 @@ SOURCE, STEM = "Street: take #1.mp4", "Street_take_1_flow_inpaint"
 @pytest.fixture(scope="session")
 def case(ask, clips, addon_zip, tmp_path_factory):  # noqa: F811
     work = tmp_path_factory.mktemp("work")
-
-    def one(name: str) -> dict:
-        found = ask("scripts_engine.py", addon_zip, clips, sys.executable, work)[name]
-        if "error" in found:
-            pytest.fail(found["error"], pytrace=False)
-        return found
-
-    return one
+    return lambda name: found_in(ask("scripts_engine.py", addon_zip, clips, sys.executable, work), name)
 
 
 def luma(path: Path) -> np.ndarray:

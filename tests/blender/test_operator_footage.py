@@ -16,7 +16,7 @@ import counter
 import cv2
 import numpy as np
 import pytest
-from addon_fixtures import addon_zip  # noqa: F401
+from addon_fixtures import addon_zip, found_in  # noqa: F401
 from bpy_process import run_script
 
 pytestmark = pytest.mark.blender
@@ -76,14 +76,7 @@ def pictures(path: Path) -> np.ndarray:
 @pytest.fixture(scope="session")
 def case(ask: Callable[..., dict], clips: Path, footage: Path, addon_zip: Path, tmp_path_factory: pytest.TempPathFactory):  # noqa: F811
     work = tmp_path_factory.mktemp("work")
-
-    def one(name: str) -> dict[str, Any]:
-        found = ask("scripts_footage.py", addon_zip, clips, sys.executable, work, footage)[name]
-        if "error" in found:
-            pytest.fail(found["error"], pytrace=False)
-        return found
-
-    return one
+    return lambda name: found_in(ask("scripts_footage.py", addon_zip, clips, sys.executable, work, footage), name)
 
 
 @pytest.mark.parametrize("name", REFUSED)

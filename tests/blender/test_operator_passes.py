@@ -4,7 +4,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from addon_fixtures import addon_zip  # noqa: F401
+from addon_fixtures import addon_zip, found_in  # noqa: F401
 
 pytestmark = pytest.mark.blender
 SOURCE, STEM = "Street: take #1.mp4", "Street_take_1_flow_inpaint"
@@ -15,14 +15,7 @@ DONE, NOT_DONE = "{'FINISHED'}", "Error: "
 @pytest.fixture(scope="session")
 def case(ask, clips, addon_zip, tmp_path_factory):  # noqa: F811
     work = tmp_path_factory.mktemp("work")
-
-    def one(name: str) -> dict:
-        found = ask("scripts_passes.py", addon_zip, clips, sys.executable, work)[name]
-        if "error" in found:
-            pytest.fail(found["error"], pytrace=False)
-        return found
-
-    return one
+    return lambda name: found_in(ask("scripts_passes.py", addon_zip, clips, sys.executable, work), name)
 
 
 def numbers(count: int, ending: str = ".png", first: int = 0) -> list[str]:

@@ -58,7 +58,7 @@ def test_damaged_frames_of_a_video(clips, tmp_path, how: str) -> None:
     pictures, said = made(damaged, tmp_path / "out.mkv", damaged_frames=how)
     truth, _ = made(clip, tmp_path / "whole.mkv")
     assert len(pictures) == COUNT, "no frame is left out"
-    wanted = "hold the nearest frame" if how == "hold" else "are made of the frames around them"
+    wanted = "show the frame before again" if how == "hold" else "are made of the frames around them"
     assert [text for text in said if re.search(f"4 of the frames of .*bad_a.mkv cannot be read and {wanted}.*: 20, 21, 22, 23", text)]
     outside = np.ones(SIZE[::-1], bool)
     outside[BOX] = False

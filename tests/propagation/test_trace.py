@@ -11,7 +11,6 @@ from flow_inpaint.propagation.trace import (
     Hops,
     Links,
     follow,
-    follow_on,
     guard_band,
     hops,
     is_inside,
@@ -38,7 +37,7 @@ def followed(
     holes: list[np.ndarray], u: float, v: float, off: float = 0.0, frame: int = 0, frames: range | None = None
 ) -> Links:
     """The links of one frame of a shot, which has `holes` and moves by (u, v) from each of `frames` to the next."""
-    return follow(
+    (links,) = follow(
         np.flatnonzero(holes[frame]).astype(np.int32),
         frame,
         range(frame + 1, len(holes)) if frames is None else frames,
@@ -46,6 +45,7 @@ def followed(
         lambda k: np.flatnonzero(guard_band(holes[k], GUARD)).astype(np.int32),
         lambda k: way(guard_band(holes[k], GUARD), u, v, off),
     )
+    return links
 
 
 def on_pixels(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +112,7 @@ def test_what_left_the_picture_does_not_come_back() -> None:
     there_and_back = lambda k: way(GUARDED, 40 if k == 0 else -40, 0)  # noqa: E731
     hidden = {0: GUARDED, 1: GUARDED, 2: NOTHING}
     pixels = np.flatnonzero(HOLE).astype(np.int32)
-    links = follow(pixels, 0, range(1, 3), (HEIGHT, WIDTH), lambda k: np.flatnonzero(hidden[k]), there_and_back)
+    (links,) = follow(pixels, 0, range(1, 3), (HEIGHT, WIDTH), lambda k: np.flatnonzero(hidden[k]), there_and_back)
     assert (links.frame == UNSEEN).all()
 
 
@@ -128,7 +128,7 @@ def test_each_frame_has_its_own_step() -> None:
     steps = [(0.5, 0), (-0.25, 0.5), (0.25, 0.25)]
     pixels = np.flatnonzero(HOLE).astype(np.int32)
     holes = [GUARDED, GUARDED, GUARDED, NOTHING]
-    links = follow(pixels, 0, range(1, 4), (HEIGHT, WIDTH), lambda k: np.flatnonzero(holes[k]), lambda k: way(GUARDED, *steps[k]))
+    (links,) = follow(pixels, 0, range(1, 4), (HEIGHT, WIDTH), lambda k: np.flatnonzero(holes[k]), lambda k: way(GUARDED, *steps[k]))
     ys, xs = np.divmod(pixels, WIDTH)
     assert (links.frame == 3).all()
     np.testing.assert_allclose(links.x - xs, 0.5, atol=1e-5)
@@ -156,7 +156,7 @@ def test_each_frame_hides_its_own_part() -> None:
 
 def followed_on(around: int, most: int, frames: int = 60) -> list[Links]:
     """The links of a hole that stands still before a ground that moves by (-2.3, 0.4), with steps `around` it."""
-    return follow_on(
+    return follow(
         np.flatnonzero(HOLE).astype(np.int32),
         0,
         range(1, frames),
@@ -190,7 +190,7 @@ def test_ways_end_where_there_are_no_steps() -> None:
 
 def test_a_frame_that_hides_a_pixel_again_is_passed_over() -> None:
     holes = [HOLE, NOTHING, HOLE, HOLE, NOTHING]
-    links = follow_on(
+    links = follow(
         np.flatnonzero(HOLE).astype(np.int32), 0, range(1, 5), (HEIGHT, WIDTH),
         lambda k: np.flatnonzero(holes[k]), lambda k: way(GUARDED, 0, 0, off=0.25), most=3,
     )  # fmt: skip
@@ -205,7 +205,7 @@ def test_a_turning_zooming_flow_is_followed() -> None:
     still = np.zeros_like(flow)
     shots = [GUARDED] * 40
     pixels = np.flatnonzero(HOLE).astype(np.int32)
-    links = follow(pixels, 0, range(1, 40), (HEIGHT, WIDTH), lambda k: np.flatnonzero(shots[k]), lambda k: hops(GUARDED, flow, still))
+    (links,) = follow(pixels, 0, range(1, 40), (HEIGHT, WIDTH), lambda k: np.flatnonzero(shots[k]), lambda k: hops(GUARDED, flow, still))
     ys, xs = np.divmod(pixels, WIDTH)
     turned = ((xs - 26) + 1j * (ys - 19)) * (1.03 + 0.05j) ** links.frame
     found = links.frame != UNSEEN

@@ -122,7 +122,8 @@ class _Shot:
         missing = np.ones(pixels.size, bool)
         for way, others in ((self._later, range(k + 1, len(self.samples))), (self._earlier, range(k - 1, -1, -1))):
             near = [other for other in others if abs(self.samples[other].frame - self.samples[k].frame) <= self._reach]
-            missing &= follow(pixels, k, near, self._shape, self._hidden.__getitem__, way.__getitem__).frame == UNSEEN
+            (links,) = follow(pixels, k, near, self._shape, self._hidden.__getitem__, way.__getitem__)
+            missing &= links.frame == UNSEEN
         return pixels[missing]
 
     def spans(self, starts: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -93,20 +93,7 @@ def follow(
     shape: tuple[int, int],
     guarded: Callable[[int], np.ndarray],
     hops_of: Callable[[int], Hops],
-) -> Links:
-    """Links of the hole's `pixels` (flat indices) in `frame` into the first of `frames` that shows each; see `follow_on`."""
-    return follow_on(pixels, frame, frames, shape, guarded, hops_of, most=1)[0]
-
-
-def follow_on(
-    pixels: np.ndarray,
-    frame: int,
-    frames: Iterable[int],
-    shape: tuple[int, int],
-    guarded: Callable[[int], np.ndarray],
-    hops_of: Callable[[int], Hops],
-    *,
-    most: int,
+    most: int = 1,
 ) -> list[Links]:
     """Links of the hole's `pixels` (flat indices) in `frame` into the first `most` of `frames` that show each, the first ones first.
 
