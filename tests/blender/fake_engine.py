@@ -76,7 +76,7 @@ def render(number: int, job: dict) -> None:
 
 
 def check(number: int, job: dict) -> None:
-    forecast = {"frames": frames(job), "width": 160, "height": 96, "masked": 0.1, "memory_mib": 300, "seconds": 75.0}
+    forecast = {"frames": frames(job), "width": 160, "height": 96, "masked": 0.1, "memory_mib": 300, "disk_mib": 40, "seconds": 75.0}
     forecast["coverage"] = {"seen": 0.8, "unseen": 0.2, "referenced": 0.0, "reference": 4, "reference_shows": 0.5, "picture": None}
     send({"id": number, "result": forecast | {"device": "cpu", "flow": "dis", "completion": "smooth", "fill": "exemplar", "notes": ["A note."]}})
 
