@@ -151,8 +151,8 @@ def test_preview_and_check(case):
     assert "shows none of the frames 90 to 90" in found["said"][4]
     assert found["frames"] == [3, 3] and found["reach"] == 16 and found["images"] == [["Flow Inpaint Preview", True, [1, 1]]]
     assert found["lines"][1] == "About 1 min 15 s and 300 MiB of memory on cpu." and found["lines"][-1] == "A note."
-    assert found["lines"][2] == "40 MiB on disk while it runs."
-    assert found["lines"][3] == "Other frames show about 80% of what is masked; 20.0% is seen nowhere and will be invented."
-    assert found["lines"][4] == "Best to paint as a reference: frame 15, which would show 50% of the unseen."
+    assert found["lines"][2] == "40 MiB on disk while it runs." and found["lines"][3].startswith("Optical flow dis")
+    assert found["lines"][4] == "Other frames show about 80% of what is masked; 20.0% is seen nowhere and will be invented."
+    assert found["lines"][5] == "Best to paint as a reference: frame 15, which would show 50% of the unseen."
     assert found["strips"] == 2 and found["files"] == [] and found["gone"]
     assert found["of_another_file"] == {}
