@@ -2,7 +2,7 @@
 
     python tests/killing.py '{"folder": DIR, "job": {...}, "points": [...]}'
 
-A point is [stage, done], where progress says so, or [number, share], in the middle of so manyeth write to the work folder. With
+"window" sets the frames of a window. A point is [stage, done], where progress says so, or [number, share], in the middle of so manyeth write to the work folder. With
 "damage", pages of the work folder are lost after the kill, as by a power cut. Each point's outcome is a line of JSON.
 """
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 
-from flow_inpaint import cache, pipeline, shot, shot_reading, work
+from flow_inpaint import cache, pipeline, shot, shot_reading, windows, work
 from flow_inpaint.job import Job
 
 Point = list[Any]
@@ -32,6 +32,7 @@ def main() -> None:
     folder = Path(spec["folder"])
     os.environ["FLOW_INPAINT_CACHE"] = str(folder / "cache")
     job = Job.from_document(spec["job"], folder)
+    windows.WINDOW = spec.get("window", windows.WINDOW)
     if job.params["completion"] == "dfc":
         import torch
 

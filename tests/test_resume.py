@@ -27,6 +27,8 @@ FRAMES = 9
 PARAMS = {"reach": 2, "fill": "telea"}
 #: What may have been under way when a run was killed: a pair for each worker, and those read ahead.
 UNDER_WAY = 4
+#: Of a frame that is finished.
+WRITES = 6
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +68,7 @@ def test_a_killed_job_is_gone_on_with(tmp_path: Path) -> None:
         if stage != "flow":
             assert one["pairs"] == 0, one
         if stage == "write":
-            assert one["fills"] == 0 and one["writes"] == 0, one
+            assert one["fills"] == 0 and one["writes"] <= WRITES * UNDER_WAY, one
 
 
 def test_a_power_cut_loses_only_work(tmp_path: Path) -> None:

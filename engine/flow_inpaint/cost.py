@@ -16,9 +16,9 @@ from .coverage import RememberedMatte
 from .light import change_of_light, glimpse_of
 from .media import Source
 from .motion import MotionSettings, measure, view_of
-from .shot import CHUNK
 from .side_by_side import one_thread_each, workers
 from .survey import Survey
+from .windows import WINDOW
 
 #: Pairs that are timed at most, and the seconds after which no other one is begun.
 _PAIRS, _ENOUGH = 3, 2.0
@@ -86,7 +86,7 @@ class Known:
     @property
     def keys(self) -> float:
         """How many keys are likely."""
-        return -(-self.needed // CHUNK) + self.needed / _FRAMES_A_KEY if self.unseen > 0.01 else 0
+        return -(-self.needed // WINDOW) + self.needed / _FRAMES_A_KEY if self.unseen > 0.01 else 0
 
 
 def passing(frames: int, size: int) -> float:

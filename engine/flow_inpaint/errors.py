@@ -26,6 +26,17 @@ class Failed(FlowInpaintError):
     """The job could not be finished for a reason outside the input (disk full, encoder refused)."""
 
 
+class Forgotten(Exception):
+    """What is remembered of an earlier run does not hold, so that frames have to be read from the first one again. Not for users.
+
+    everything  nothing of it holds; else what does not has been forgotten
+    """
+
+    def __init__(self, *, everything: bool):
+        super().__init__()
+        self.everything = everything
+
+
 class Unforeseen(Failed):
     """What nobody thought of: a fault of this program, or of the machine."""
 

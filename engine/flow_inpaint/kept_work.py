@@ -40,16 +40,29 @@ class WorkPlace:
     def __init__(self, path: Path, said: Mapping[str, Any], lock: Lock | None = None):
         self.path, self._said, self._lock = path, dict(said), lock
         self.resumed = str(about(path).get("stage", "")) if lock else ""
+        self._stage: str | None = None
         self.note(self.resumed)
 
     def note(self, stage: str) -> None:
         """Writes down which stage begins. Raises `Failed`."""
+        if stage == self._stage:
+            return
         part = self.path / f"{ABOUT}.part"
         try:
             part.write_text(json.dumps(self._said | {"stage": stage}), "utf-8")
             os.replace(part, self.path / ABOUT)
         except OSError as error:
             raise disk_trouble(part, error) from error
+        self._stage = stage
+
+    def clear(self) -> None:
+        """Forgets all that an earlier run has left. Raises `Failed`."""
+        try:
+            empty(self.path)
+        except OSError as error:
+            raise disk_trouble(self.path, error) from error
+        stage, self._stage = self._stage, None
+        self.note(stage or "")
 
     def give_up(self, *, keep: bool) -> None:
         """Lets others have the folder, or deletes it."""

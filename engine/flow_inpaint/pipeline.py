@@ -1,41 +1,39 @@
-"""The one path of a job: matte, flow, trace, fill, write."""
+"""The one path of a job: matte, and then window by window flow, trace, fill, write."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
-
-import numpy as np
 
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
-from .composing import Filled, fill, finished, steadied
-from .errors import BadClip, OutOfMemory
+from .errors import BadClip, Failed, Forgotten, OutOfMemory
 from .give_back import give_memory_back
 from .job import Job
 from .job_key import job_key
-from .kept_work import kept_work
+from .kept_work import WorkPlace, kept_work
 from .machine import Machine
 from .media import ClipInfo, Matte, Source
-from .media.picture import Picture
 from .methods import Methods
-from .passes.pictures import Origins
-from .references import link_references, open_references, read_reference
+from .references import open_references, read_reference
 from .results import Results, open_results
-from .shot import Look, complete_shot, invent, origins_of, sources_of, trace_shot
+from .shot import Look
 from .shot_reading import ShotReader
 from .shot_store import ShotStore
-from .side_by_side import in_order, one_thread_each, pool_of_workers, threes
+from .side_by_side import in_order, one_thread_each, pool_of_workers
 from .stand_ins import mended, open_footage
 from .survey import Survey, context_of, frame_range, matte_of, survey
 from .tone import Tone, tone_of
+from .windows import Stages, Windows
+from .writing import Writing
 
 __all__ = ["STAGES", "STAGES_WITH_COMPLETION", "Forecast", "Progress", "Result", "check", "run"]
 
 _SMALLEST = 16
+#: How often a job begins again when what is remembered of an earlier run turns out not to hold.
+_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,7 @@ class _Run:
             masked = unseen = 0
             if surveyed.region is None:
                 self.say("warning", "Nothing is masked, so the source passes through unchanged: check the matte, its channel and its threshold.")
+                clock.finish("flow", "completion", "trace", "fill")
                 for done, picture in enumerate(source.read(first, last), 1):
                     clock.tick("write", done, last - first + 1)
                     results.write(results.untouched(picture))
@@ -165,47 +164,55 @@ class _Run:
         stack: ExitStack,
     ) -> tuple[int, int]:
         """All stages but the first. Returns the numbers of masked and of unseen pixels."""
-        clock, region, needed, params = self.clock, surveyed.region, surveyed.needed, self.job.params
+        needed = surveyed.needed
         stack.enter_context(one_thread_each())
         pool = stack.enter_context(pool_of_workers())
         self.tone = tone_of(source, *needed)
-        pictures = source.read(*needed)
-        head = next(pictures)
-        key = job_key(params, self.methods, surveyed, self.job.references, self.tone, head.rgb[region])
+        head = next(source.read(needed[0], needed[0]))
+        key = job_key(self.job.params, self.methods, surveyed, self.job.references, self.tone, head.rgb[surveyed.region])
         said = {"source": str(self.job.source.path), "output": str(self.job.output.path), "frames": f"{wanted[0]}-{wanted[1]}"}
         work = stack.enter_context(kept_work(key, said, keep=self.keep_work, say=self.say))
         if work.resumed:
             self.say("info", f"Going on with a run of this job that ended in the stage {work.resumed}.")
-        shape = tuple(part.stop - part.start for part in region)
-        store = ShotStore(work.path, shape, source.info.dtype, offset=needed[0])
-        stack.callback(store.close)
-        work.note("flow")
-        shots = self._read(source.info, chain([head], pictures), matte, surveyed, store, pool)
-        frames = needed[1] - needed[0] + 1
-        if self.completion:
-            work.note("completion")
-            for begin, end in shots:
-                self._complete(store, begin, end, needed)
-        work.note("trace")
-        with clock.beats("trace", frames * (3 if self.references else 1)) as pulse:
-            for begin, end in shots:
-                trace_shot(store, begin, end, self.look, partial(in_order, pool), pulse)
-                link_references(store, begin, end, self.references, partial(self._valid, source.info, region), pulse)
-        work.note("fill")
-        with clock.beats("fill", 3 * frames) as pulse:
-            for begin, end in shots:
-                invent(store, begin, end, self.look, pulse)
-        work.note("write")
-        return self._write(source, store, region, needed, wanted, results, pool)
+        writing = Writing(source, surveyed.region, needed, wanted, self.look, self.tone, results, self.clock, pool)
+        for _ in range(_TRIES):
+            try:
+                self._go_on(source, matte, surveyed, work, writing, pool)
+            except Forgotten as forgotten:
+                if forgotten.everything:
+                    work.clear()
+                continue
+            return writing.masked, writing.unseen
+        raise Failed(f"{source.info.path} changes while it is read: wait until it is whole, or use a copy.")
 
-    def _read(
-        self, info: ClipInfo, pictures: Iterable[Picture], matte: Matte, surveyed: Survey, store: ShotStore, pool: ThreadPoolExecutor
-    ) -> list[tuple[int, int]]:
+    def _go_on(
+        self, source: Source, matte: Matte, surveyed: Survey, work: WorkPlace, writing: Writing, pool: ThreadPoolExecutor
+    ) -> None:
+        """Writes what is not written yet. Raises `Forgotten` where the work folder has other frames than the source, or not enough."""
+        region, needed, info = surveyed.region, surveyed.needed, source.info
+        shape = tuple(part.stop - part.start for part in region)
+        with ExitStack() as stack:
+            store = ShotStore(work.path, shape, info.dtype, offset=needed[0])
+            stack.callback(store.close)
+            reader = self._reader(info, region, store)
+            arrivals = stack.enter_context(closing(reader.frames(source.read(*needed), matte.read(*needed), needed, pool)))
+            stages = Stages(
+                self.look,
+                self.completion,
+                self.motion.around,
+                self.references,
+                valid=lambda frame: read_reference(self.references[frame], info).valid[region],
+                each=partial(in_order, pool),
+                note=work.note,
+            )
+            writing.go_on(store, Windows(store, arrivals, needed, stages, self.clock))
+
+    def _reader(self, info: ClipInfo, region: tuple[slice, slice], store: ShotStore) -> ShotReader:
         params = self.job.params
-        reader = ShotReader(
+        return ShotReader(
             store,
             info,
-            surveyed.region,
+            region,
             self.references,
             self.motion,
             self.tone,
@@ -216,60 +223,3 @@ class _Run:
             clock=self.clock,
             say=self.say,
         )
-        return reader.read(pictures, matte.read(*surveyed.needed), surveyed.needed, pool)
-
-    def _complete(self, store: ShotStore, begin: int, end: int, needed: tuple[int, int]) -> None:
-        clock, frames = self.clock, needed[1] - needed[0] + 1
-
-        def pulse(share: float) -> None:
-            done = begin - needed[0] + share * (end - begin + 1)
-            clock.tick("completion", min(round(done), frames), frames)
-
-        complete_shot(store, begin, end, self.completion, self.motion.around, pulse, clock.stopped)
-
-    def _valid(self, info: ClipInfo, region: tuple[slice, slice], frame: int) -> np.ndarray:
-        return read_reference(self.references[frame], info).valid[region]
-
-    def _write(
-        self,
-        source: Source,
-        store: ShotStore,
-        region: tuple[slice, slice],
-        needed: tuple[int, int],
-        wanted: tuple[int, int],
-        results: Results,
-        pool: ThreadPoolExecutor,
-    ) -> tuple[int, int]:
-        """Composes and writes the wanted frames. Returns the numbers of masked and of unseen pixels."""
-        first, last = wanted
-        masked = unseen = 0
-        origin = (region[0].start, region[1].start)
-
-        def filled(frame: int) -> tuple[Filled | None, Origins | None]:
-            if not needed[0] <= frame <= needed[1] or not store.hole(frame).any():
-                return None, None
-            found = sources_of(store, frame, self.look)
-            told = results.tell_origins and first <= frame <= last
-            return fill(store, frame, self.look, found), origins_of(store, frame, self.look, origin, found) if told else None
-
-        def made(task: tuple[Picture, tuple[tuple[Filled | None, Origins | None], ...]]):
-            picture, ((before, _), (own, origins), (after, _)) = task
-            if own is None:
-                return 0, results.untouched(picture)
-            hole = store.hole(picture.index)
-            own = steadied(store, own, (before, after), self.look)
-            corner = tuple(part.start + inner.start for part, inner in zip(region, own.box))
-            result = picture.composite(self.tone.decoded(finished(store, own, self.look)), own.hole, origin=corner)
-            return int(hole.sum()), results.encoded(picture, result, hole, region, origins)
-
-        # Each frame is filled by itself, and then looked at beside its neighbours, which the range may leave out.
-        fills = in_order(pool, filled, range(first - 1, last + 2))
-        tasks = zip(source.read(first, last), threes(fills))
-        for frame, (covered, encoded) in enumerate(in_order(pool, made, tasks), first):
-            self.clock.tick("write", frame - first + 1, last - first + 1)
-            results.write(encoded)
-            masked += covered
-            unseen += store.unseen.read(frame)[0].size
-        return masked, unseen
-
-

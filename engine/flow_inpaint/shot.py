@@ -1,13 +1,14 @@
-"""One shot: its holes traced through time, what nothing shows invented in key frames, and each picture composed.
+"""A shot and its windows: holes traced through time, and what nothing shows invented in key frames.
 
-Works sweep by sweep over the frames' records in the work folder, so its memory depends on the size of a
-frame and of its hole, not on the number of frames.
+Works over the frames' records in the work folder, so its memory depends on the size of a frame and of its hole, not on the
+number of frames.
 """
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -19,14 +20,13 @@ from .motion import hops_of
 from .passes.pictures import Origins, origins
 from .propagation.blend import Canvas
 from .propagation.trace import UNSEEN, Hops, is_inside, nearest
-from .shot_store import ShotStore
+from .shot_store import ShotStore, key_of
 from .sources import Kind, Taken, links_of, sources
 from .stillness import stands_still
 
-#: A chunk of frames shares its key frames. What is invented in one chunk is carried on into the next.
-CHUNK = 80
-_CHUNK_PIXELS = 12_000_000
-#: Key frames a chunk may have, and the share of its unseen pixels that is not worth another one.
+#: What may be unseen in all frames of a window.
+_WINDOW_PIXELS = 12_000_000
+#: Key frames a window may have, and the share of its unseen pixels that is not worth another one.
 _KEYS = 4
 _NEGLIGIBLE = 0.01
 
@@ -83,10 +83,10 @@ def complete_shot(
     if all(store.later.has(k) and store.earlier.has(k + 1) for k in range(first, last)):
         pulse(1.0)
         return
-    begin, end = first - store.offset, last - store.offset
     holes, shelf = store.holes_of(first, last), store.shelf(first)
     with closing(shelf):
-        forward, backward = completion(store.forward.stack()[begin:end], store.backward.stack()[begin:end], holes, shelf, pulse, aborted)
+        measured = (flows.stack()[: last - first] for flows in (store.forward, store.backward))
+        forward, backward = completion(*measured, holes, shelf, pulse, aborted)
         for k in range(len(forward)):
             store.remember_hops(first + k, *hops_of(holes[k], holes[k + 1], forward[k], backward[k], around=around))
     shelf.clear()
@@ -108,73 +108,73 @@ def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, 
         pulse()
 
 
-def invent(store: ShotStore, first: int, last: int, look: Look, pulse: Pulse) -> None:
-    """Fills what no frame shows: in few key frames, from where it is carried along the flow to all others."""
-    still = any(store.unseen.read(k)[0].size for k in range(first, last + 1)) and _stands_still(store, first, last)
-    carrier = _Carrier(store, still)
-    before: Invented | None = None
-    frame = first
-    while frame <= last:
-        end = _chunk_end(store, frame, last)
-        chunk = {k: Invented.none(store.unseen.read(k)[0]) for k in range(frame, end + 1)}
-        if before is not None:
-            chunk[frame - 1] = before
-            carrier.carry(chunk, range(frame, end + 1), -1, pulse)
-            del chunk[frame - 1]
-        _fill_keys(store, chunk, carrier, look, pulse)
-        for k, made in chunk.items():
-            if not store.invented.has(k):
-                store.invented.write(k, made.pixels, made.key, made.x, made.y)
-        before = chunk[end]
-        frame = end + 1
-
-
-def _stands_still(store: ShotStore, first: int, last: int) -> bool:
-    """Whether the camera stands still in the frames first..last; those far apart are looked at first, because they tell soonest."""
-    frames = sorted(range(first + 1, last + 1), key=lambda k: (k - first) % CHUNK, reverse=True)
-    return stands_still(((store.picture(k), store.hole(k)) for k in (first, *frames)), full_scale(store.dtype))
-
-
-def _chunk_end(store: ShotStore, frame: int, last: int) -> int:
+def window_end(store: ShotStore, first: int, last: int) -> int:
+    """The last frame of a window that begins with `first` and could go on to `last`: what is unseen in all of its frames has to
+    fit into memory."""
     pixels = 0
-    for k in range(frame, min(frame + CHUNK - 1, last) + 1):
+    for k in range(first, last + 1):
         pixels += store.unseen.read(k)[0].size
-        if pixels > _CHUNK_PIXELS and k > frame:
+        if pixels > _WINDOW_PIXELS and k > first:
             return k - 1
-    return min(frame + CHUNK - 1, last)
+    return last
 
 
-def _fill_keys(store: ShotStore, chunk: dict[int, Invented], carrier: _Carrier, look: Look, pulse: Pulse) -> None:
-    enough = _NEGLIGIBLE * sum(made.pixels.size for made in chunk.values())
+def invent(store: ShotStore, first: int, last: int, shot: int, look: Look, pulse: Pulse) -> list[int]:
+    """Fills what no frame shows in the frames first..last of a shot: in few key frames, from where it is carried along the flow to
+    all others. Returns the keys that are carried from. shot: the first frame of the shot, of which all that is before `first` has
+    been filled."""
+    window = {k: Invented.none(store.unseen.read(k)[0]) for k in range(first, last + 1)}
+    still = any(made.pixels.size for made in window.values()) and _stands_still(store, first, last, shot)
+    carrier = _Carrier(store, still)
+    if first > shot:
+        window[first - 1] = Invented(*store.invented.read(first - 1))
+        carrier.carry(window, range(first, last + 1), -1, pulse)
+        del window[first - 1]
+    _fill_keys(store, window, carrier, look, pulse)
+    for k, made in window.items():
+        if not store.invented.has(k):
+            store.invented.write(k, made.pixels, made.key, made.x, made.y)
+    return sorted({key for made in window.values() for key in np.unique(made.key).tolist()} - {UNSEEN})
+
+
+def _stands_still(store: ShotStore, first: int, last: int, shot: int) -> bool:
+    """Whether the camera stands in the frames first..last where it stood when the shot began; the last are looked at first, because
+    they tell soonest."""
+    others = ((store.picture(k), store.hole(k)) for k in range(last, max(first - 1, shot), -1))
+    return stands_still(chain([store.beginning(shot)], others), full_scale(store.dtype))
+
+
+def _fill_keys(store: ShotStore, window: dict[int, Invented], carrier: _Carrier, look: Look, pulse: Pulse) -> None:
+    enough = _NEGLIGIBLE * sum(made.pixels.size for made in window.values())
     for _ in range(_KEYS):
-        open_pixels = {k: int(made.open.sum()) for k, made in chunk.items()}
+        open_pixels = {k: int(made.open.sum()) for k, made in window.items()}
         if sum(open_pixels.values()) <= enough:
             return
-        middle = (min(chunk) + max(chunk)) / 2
-        # From the middle of the chunk it is not far to anywhere, and what is carried far is carried less well.
-        key = max(chunk, key=lambda k: open_pixels[k] * (1 - 0.5 * abs(k - middle) / max(len(chunk), 1)))
-        _fill_key(store, chunk, key, look, pulse)
-        carrier.carry(chunk, range(key + 1, max(chunk) + 1), -1, pulse)
-        carrier.carry(chunk, range(key - 1, min(chunk) - 1, -1), 1, pulse)
+        middle = (min(window) + max(window)) / 2
+        # From the middle of the window it is not far to anywhere, and what is carried far is carried less well.
+        key = max(window, key=lambda k: open_pixels[k] * (1 - 0.5 * abs(k - middle) / max(len(window), 1)))
+        _fill_key(store, window, key, look, pulse)
+        carrier.carry(window, range(key + 1, max(window) + 1), -1, pulse)
+        carrier.carry(window, range(key - 1, min(window) - 1, -1), 1, pulse)
 
 
-def _fill_key(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look, pulse: Pulse) -> None:
-    made = chunk[key]
-    number = store.known_key(key)
-    if number is None:
-        number = store.remember_key(key, _invented_picture(store, chunk, key, look, pulse))
+def _fill_key(store: ShotStore, window: dict[int, Invented], key: int, look: Look, pulse: Pulse) -> None:
+    made = window[key]
+    number = key_of(key, invented=True)
+    if number not in store.keys:
+        store.remember_key(number, _invented_picture(store, window, key, look, pulse))
     free = made.open
     y, x = np.divmod(made.pixels[free], store.shape[1])
     made.key[free], made.x[free], made.y[free] = number, x, y
 
 
-def _invented_picture(store: ShotStore, chunk: dict[int, Invented], key: int, look: Look, pulse: Pulse) -> np.ndarray:
+def _invented_picture(store: ShotStore, window: dict[int, Invented], key: int, look: Look, pulse: Pulse) -> np.ndarray:
     """The region of a frame with what is open in it filled, (H, W, 3) float32."""
-    canvas = canvas_of(store, key, sources(store, key, look, chunk[key]))
+    canvas = canvas_of(store, key, sources(store, key, look, window[key]))
     unknown = canvas.missing()
     scale = 255 / full_scale(store.dtype)
     picture = canvas.finish(look.gradient, full_scale(store.dtype)) * scale
-    others = [k for k in (min(chunk), max(chunk)) if abs(k - key) > 5]
+    others = [k for k in (min(window), max(window)) if abs(k - key) > 5]
     shown = [(store.picture(k).astype(np.float32) * scale, store.hole(k)) for k in others]
     picture = look.fill(picture, unknown, shown, pulse, store.hole(key))
     if look.grain and key in store.grain:
@@ -190,11 +190,11 @@ class _Carrier:
         self.store, self.still = store, still
         self._slot = np.full(store.shape[0] * store.shape[1], -1, np.int32)
 
-    def carry(self, chunk: dict[int, Invented], frames: range, beside: int, pulse: Pulse) -> None:
+    def carry(self, window: dict[int, Invented], frames: range, beside: int, pulse: Pulse) -> None:
         """Visits `frames` in order; each takes from the frame at `beside` what its open pixels' hops lead to."""
         for frame in frames:
             pulse()
-            self._take(chunk[frame], chunk[frame + beside], self.store.hops(frame, beside))
+            self._take(window[frame], window[frame + beside], self.store.hops(frame, beside))
 
     def _take(self, made: Invented, neighbour: Invented, way: Hops) -> None:
         h, w = self.store.shape

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from .media import ClipInfo
 from .media.picture import Picture
 from .motion import MotionSettings, Step, View, eight_bits, flows, measure, view_of
 from .references import read_reference, relit
-from .shot_store import ShotStore
+from .shot_store import ShotStore, key_of
 from .side_by_side import in_order
 from .tone import Tone
 
@@ -32,6 +33,10 @@ _Frame = tuple[np.ndarray, np.ndarray]
 class _Seen:
     view: View
     glimpse: Glimpse | None
+
+
+#: A frame, whether a shot begins with it, and what is to be compared: the frame before and itself; None, None: nothing.
+_Pair = tuple[int, bool, _Seen | None, _Seen | None]
 
 
 @dataclass(frozen=True)
@@ -57,56 +62,55 @@ class ShotReader:
     clock: Clock
     say: Callable[[str, str], None]
 
-    def read(
+    def frames(
         self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], needed: tuple[int, int], pool: ThreadPoolExecutor
-    ) -> list[tuple[int, int]]:
-        """Goes through the frames `needed`, first and last. Returns the shots, [first, last] each.
+    ) -> Iterator[tuple[int, bool]]:
+        """The frames `needed`, first and last, each when it is remembered with the motion from the one before, and whether a shot
+        begins with it.
 
         What the store has of an earlier run is not measured again; the frames are read again, because only so it is known that
-        they are still the same.
+        they are still the same. Raises `Forgotten` where they are not.
         """
         first, last = needed
-        begins = [first]
-        for frame, step in in_order(pool, self._step, self._pairs(pictures, mattes, begins)):
-            self.clock.tick("flow", frame - first + 1, last - first + 1)
-            self.store.remember_step(frame, step, whole=self.whole)
-        shots = list(zip(begins, [begin - 1 for begin in begins[1:]] + [last]))
-        for begin, end in shots:
-            self.store.settle_shot(begin, end)
-        return shots
+        with closing(in_order(pool, self._step, self._pairs(pictures, mattes, first))) as steps:
+            for frame, begins, step in steps:
+                self.clock.tick("flow", frame - first + 1, last - first + 1)
+                self.store.remember_step(frame, step, whole=self.whole)
+                self.store.settle(frame, begins=begins, ends=frame == last)
+                yield frame, begins
 
-    def _pairs(
-        self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], begins: list[int]
-    ) -> Iterator[tuple[int, _Seen | None, _Seen | None]]:
-        """Each frame with what is to be compared: the frame before and itself; None, None: nothing."""
+    def _pairs(self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], first: int) -> Iterator[_Pair]:
         finder = CutFinder() if self.cuts else None
         before: _Frame | None = None
         seen_before: _Seen | None = None
         for picture, whole in zip(pictures, mattes, strict=True):
             rgb, hole = self.tone.exposed(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
-            self.store.remember(picture.index, self.tone.coded(picture.rgb[self.region]), hole)
-            self._remember_reference(picture.index, hole)
+            coded = np.ascontiguousarray(self.tone.coded(picture.rgb[self.region]), self.store.dtype)
+            self.store.remember(picture.index, coded, hole)
+            self._remember_reference(picture.index, coded, hole)
+            begins = picture.index == first
             if finder and finder.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole):
-                begins.append(picture.index)
                 self.say("info", f"A new shot begins at frame {picture.index}.")
-                before = None
-            if before is None or self.store.has_step(picture.index, whole=self.whole):
+                begins = True
+            if begins:
+                self.store.begin_shot(picture.index, coded, hole)
+            if begins or self.store.has_step(picture.index, whole=self.whole):
                 seen_before = None
-                yield picture.index, None, None
+                yield picture.index, begins, None, None
             else:
                 # The frame before was looked at already, unless what is remembered ends with it or a shot begins.
                 seen_before, seen = seen_before or self._look(*before), self._look(rgb, hole)
-                yield picture.index, seen_before, seen
+                yield picture.index, begins, seen_before, seen
                 seen_before = seen
             before = rgb, hole
 
     def _look(self, rgb: np.ndarray, hole: np.ndarray) -> _Seen:
         return _Seen(view_of(rgb, hole, colour=self.motion.estimator.colour), glimpse_of(rgb, hole) if self.lighting else None)
 
-    def _step(self, pair: tuple[int, _Seen | None, _Seen | None]) -> tuple[int, Step | None]:
-        frame, before, seen = pair
+    def _step(self, pair: _Pair) -> tuple[int, bool, Step | None]:
+        frame, begins, before, seen = pair
         if before is None or seen is None:
-            return frame, None
+            return frame, begins, None
         view, grain, light = seen.view, None, None
         if self.grain and frame % _GRAIN_EVERY == 1:
             grain = grain_sample(self.store.picture(frame), view.hole, self.store.picture(frame - 1))
@@ -115,16 +119,16 @@ class ShotReader:
             if np.abs(light).max() > _DISTURBING:
                 view = view.lit(seen_gain(-light.mean(), seen.glimpse.linear))
         change = None if light is None else self.tone.coded_gain(light)
-        return frame, Step((flows if self.whole else measure)(before.view, view, self.motion), change, grain)
+        return frame, begins, Step((flows if self.whole else measure)(before.view, view, self.motion), change, grain)
 
-    def _remember_reference(self, frame: int, hole: np.ndarray) -> None:
+    def _remember_reference(self, frame: int, coded: np.ndarray, hole: np.ndarray) -> None:
         if frame not in self.references:
             return
         if not hole.any():
             self.say("warning", f"The reference {self.references[frame].path.name} does nothing: nothing is masked in its frame {frame}.")
-        key = self.store.known_key(frame)
-        if key is None:
+        key = key_of(frame, invented=False)
+        if key not in self.store.keys:
             given = read_reference(self.references[frame], self.info).part(self.region)
             given = replace(given, rgb=self.tone.coded(given.rgb))
-            key = self.store.remember_key(frame, relit(given, self.store.picture(frame), hole, self.info.white))
+            self.store.remember_key(key, relit(given, coded, hole, self.info.white))
         self.store.reference_keys[frame] = key

@@ -1,27 +1,34 @@
 """Everything remembered about a job's frames, on disk. What an earlier run has left there is there again, and true.
 
-Nothing is taken on trust: every frame is compared with what is remembered when it is read again (`remember`), and from the
+Nothing is taken on trust: every frame is compared with what is remembered of it when it is read again (`remember`), and from the
 first that differs on everything is forgotten. Whatever a stage has made of frames that are the same would be made the same
-again, so it is taken as it is.
+again, so it is taken as it is. What no later frame can ask for is deleted (`drop_before`).
 """
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from .grain import Grain, grain_of
+from .errors import Forgotten
+from .grain import Grain
 from .motion import Step
-from .poisson import bounding_box
+from .packed import packed, unpacked
 from .propagation.trace import GUARD, Hops, guard_band
 from .sharpness import sharpness
+from .shot_course import Course
 from .work import Pictures, Records, bytes_of
+from .work_reel import Reel
+from .work_segments import Segments
 from .work_shelf import Shelf
 
-#: What is made of the frames one by one, and what is made when all of them are known.
-_OF_FRAMES = ("holes", "guarded", "later", "earlier", "steps")
-_OF_SHOTS = ("unseen", "invented", "references_later", "references_earlier")
+#: What is made of the frames one by one, what is made when those around them are known, and what is kept to the end.
+_OF_FRAMES = ("holes", "guarded", "later", "earlier")
+_OF_WINDOWS = ("unseen", "invented", "references_later", "references_earlier")
+_TO_THE_END = ("digests", "steps", "windows", "made")
 _BEFORE_ALL = -(2**31)
 #: Pixels; what is beyond does not fit into the type that hops are kept in.
 _LARGEST = 60000.0
@@ -31,108 +38,144 @@ _LARGEST = 60000.0
 class ShotStore:
     """By frame number. Region-sized pictures, hole-sized records.
 
-    offset    the frame number of the first picture
-    forward, backward           flows between a frame, numbered as pictures are, and the next; only if a method wants whole shots
+    offset    the first frame
+    floor     the first frame of which all is there that is not kept to the end
+    forward, backward           flows from the frame before a frame and back, of one shot; only if a method wants whole shots
     holes     the hole, packed
     guarded   flat indices of the hole and its guard
     later, earlier              hops into the next and the previous frame of the same shot: where they are, packed, and they
-    steps     what else was measured between a frame and the one before: change of light, (3,) or empty; whether there is a
-              sample of its grain; that
     unseen    flat indices of the hole pixels that no frame shows
     invented  where those come from
     references_later, references_earlier  where the hole's pixels lie in the next reference; only if there is one
-    keys            pictures that pixels are carried from: of references and of frames in which something was invented
+    pictures        of the frames
+    keys            pictures that pixels are carried from, of references and of frames in which something was invented, under
+                    the numbers of `key_of`
     reference_keys  the key of each frame that has a reference
     grain           of each frame of a shot that has any
     light           of each frame, the logarithm of its gain over the shot's first frame, (3,)
+
+    Kept to the end, and small:
+
+    digests   of the pictures, 16 bytes
+    steps     what else was measured between a frame and the one before: change of light, (3,) or empty; whether there is a
+              sample of its grain; that
+    windows   by the first frame: the last one, and the keys that its pixels come from (see `windows`)
+    made      what the finished frame is made of (see `made_frames`)
     """
 
     folder: Path
     shape: tuple[int, int]
     dtype: type[np.generic]
     offset: int
-    pictures: Pictures = field(init=False)
-    keys: Pictures = field(init=False)
+    floor: int = field(init=False)
+    pictures: Reel = field(init=False)
+    keys: Reel = field(init=False)
+    forward: Pictures = field(init=False)
+    backward: Pictures = field(init=False)
     reference_keys: dict[int, int] = field(init=False, default_factory=dict)
     grain: dict[int, Grain] = field(init=False, default_factory=dict)
     light: dict[int, np.ndarray] = field(init=False, default_factory=dict)
-    forward: Pictures = field(init=False)
-    backward: Pictures = field(init=False)
     _sharp: dict[int, float] = field(init=False, default_factory=dict)
-    #: How many keys this run has asked for.
-    _asked: int = field(init=False, default=0)
+    _begins: dict[int, tuple[np.ndarray, np.ndarray]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.pictures = Pictures(self.folder, "pictures", (*self.shape, 3), self.dtype)
-        self.keys = Pictures(self.folder, "keys", (*self.shape, 3), np.float32, checked=True)
+        self.pictures = Reel(self.folder, "pictures", (*self.shape, 3), self.dtype)
+        self.keys = Reel(self.folder, "keys", (*self.shape, 3), np.float32, checked=True)
         flows = [Pictures(self.folder, name, (2, *self.shape), np.float32, checked=True) for name in ("forward", "backward")]
         self.forward, self.backward = flows
-        for name in (*_OF_FRAMES, *_OF_SHOTS):
+        for name in (*_OF_FRAMES, *_OF_WINDOWS):
+            setattr(self, name, Segments(self.folder, name))
+        for name in _TO_THE_END:
             setattr(self, name, Records(self.folder, name))
+        self._floors = Records(self.folder, "floor")
+        self.floor = int(self._floors.read(0)[0][0]) if self._floors.has(0) else self.offset
+        self._newest = max(self._last_of_all(), -1)
+        self._course = Course(self.light, self.grain)
+
+    def _last_of_all(self) -> int:
+        frames = [getattr(self, name).last for name in (*_OF_FRAMES, *_OF_WINDOWS, *_TO_THE_END)]
+        return max([*frames, *self.pictures.numbers, *self.forward.labels, *(key // 2 for key in self.keys.numbers)])
 
     def close(self) -> None:
-        for part in (self.pictures, self.keys, self.forward, self.backward):
+        for part in (self.pictures, self.keys, self.forward, self.backward, self._floors):
             part.close()
-        for name in (*_OF_FRAMES, *_OF_SHOTS):
+        for name in (*_OF_FRAMES, *_OF_WINDOWS, *_TO_THE_END):
             getattr(self, name).close()
-
-    @property
-    def key_frames(self) -> list[int]:
-        """The frame of each key."""
-        return self.keys.labels
 
     # --- frames, in order ---
 
     def remember(self, frame: int, picture: np.ndarray, hole: np.ndarray) -> None:
-        """Stores the region of a frame, or finds it there; frames come in order. picture (H, W, 3), hole (H, W) bool."""
-        number = frame - self.offset
-        if number < self.pictures.count:
-            # Bytes, because what is no number is not equal to itself.
-            if bytes_of(self.pictures.stack()[number]) != bytes_of(np.ascontiguousarray(picture, self.dtype)):
+        """Stores the region of a frame, or finds it there; frames come in order. picture (H, W, 3), hole (H, W) bool.
+
+        Raises `Forgotten` where it is another than before.
+        """
+        picture = np.ascontiguousarray(picture, self.dtype)
+        # Bytes, because what is no number is not equal to itself.
+        digest = np.frombuffer(blake2b(bytes_of(picture), digest_size=16).digest(), np.uint8)
+        if self.digests.has(frame):
+            if not np.array_equal(self.digests.read(frame)[0], digest):
                 self._forget(frame)
-        if number == self.pictures.count:
-            self.pictures.append(picture)
+        elif frame <= self._newest:
+            self._forget(frame)
+        else:
+            self.digests.write(frame, digest)
+        if frame < self.floor:
+            return
+        if not self.pictures.holds(frame, picture):
+            self.pictures.put(frame, picture)
         if not self.holes.has(frame):
-            self.holes.write(frame, *_packed(hole))
+            self.holes.write(frame, *packed(hole))
         if not self.guarded.has(frame):
             self.guarded.write(frame, np.flatnonzero(guard_band(hole, GUARD)).astype(np.int32))
 
     def _forget(self, frame: int) -> None:
-        """This frame and all later ones, with everything that may have been made of them. Pictures last: they tell what is true."""
-        for name in _OF_SHOTS:
+        """This frame and all later ones, with everything that may have been made of them. Raises `Forgotten`: whoever reads
+        frames begins again. Digests last: they tell what is true."""
+        if self.floor > self.offset:
+            # Earlier frames of which something may be asked for are not there any more.
+            raise Forgotten(everything=True)
+        for name in (*_OF_WINDOWS, "windows", "made"):
             getattr(self, name).cut(_BEFORE_ALL)
-        self.keys.cut(self._asked)
+        self.keys.forget(lambda key: key % 2 == 0 and key // 2 < frame)
         for shelf in self.folder.glob("shot-*"):
             shelf.unlink()
-        number = frame - self.offset
         for flows in (self.forward, self.backward):
-            flows.cut(min(max(number - 1, 0), flows.count))
+            flows.cut(sum(label < frame for label in flows.labels))
         self.later.cut(frame - 1)
-        for name in _OF_FRAMES:
+        for name in (*_OF_FRAMES, "steps"):
             getattr(self, name).cut(frame)
-        self.pictures.cut(number)
+        self.pictures.forget(lambda number: number < frame)
+        self.digests.cut(frame)
+        raise Forgotten(everything=False)
 
     def has_step(self, frame: int, *, whole: bool) -> bool:
-        """Whether all that is measured between a frame and the one before is there: hops, or `whole` flows, and the rest."""
-        if whole:
-            there = min(self.forward.count, self.backward.count) >= frame - self.offset
-        else:
-            there = self.later.has(frame - 1) and self.earlier.has(frame)
-        return there and self.steps.has(frame)
+        """Whether all that is measured between a frame and the one before is there: hops, or `whole` flows, and the rest.
+
+        Raises `Forgotten` where it is not, and cannot be measured again.
+        """
+        if frame <= self.floor and self.floor > self.offset:
+            if not self.steps.has(frame):
+                raise Forgotten(everything=True)
+            return True
+        hops = self.later.has(frame - 1) and self.earlier.has(frame)
+        flows = whole and frame in self.forward.labels and frame in self.backward.labels
+        return (hops or flows) and self.steps.has(frame)
 
     def remember_step(self, frame: int, step: Step | None, *, whole: bool) -> None:
         """Stores what was measured between a frame and the one before; None: they are not of one shot, or it is there already.
         Frames come in order."""
-        if whole and frame > self.offset:
-            nothing = np.zeros((2, *self.shape), np.float32)
-            for flows, found in zip((self.forward, self.backward), (nothing, nothing) if step is None else step.found):
-                if flows.count < frame - self.offset:
-                    flows.append(found)
-        elif step is not None:
+        if step is None:
+            return
+        if whole:
+            for flows, found in zip((self.forward, self.backward), step.found):
+                if frame not in flows.labels:
+                    flows.append(found, frame)
+        else:
             self.remember_hops(frame - 1, *step.found)
-        if step is not None:
-            light = np.zeros(0) if step.light is None else step.light
-            self.steps.write(frame, light, np.array([step.grain is not None]), np.zeros(0) if step.grain is None else step.grain)
+        light = np.zeros(0) if step.light is None else step.light
+        # Of a sample only its median is looked at.
+        grain = np.zeros(0) if step.grain is None else np.median(step.grain, 0)
+        self.steps.write(frame, light, np.array([step.grain is not None]), grain)
 
     def remember_hops(self, frame: int, later: Hops, earlier: Hops) -> None:
         """Stores the hops between a frame and the next."""
@@ -141,7 +184,7 @@ class ShotStore:
             mask.ravel()[hops.pixels] = True
             # Half precision is finer than a hundredth of a pixel up to steps of sixteen.
             parts = (np.clip(part, -_LARGEST, _LARGEST).astype(np.float16) for part in (hops.u, hops.v, hops.drift))
-            records.write(where, *_packed(mask), *parts)
+            records.write(where, *packed(mask), *parts)
 
     def hops(self, frame: int, sign: int) -> Hops:
         """To the next frame (sign 1) or the previous one (-1); none where that is not of the same shot."""
@@ -149,41 +192,55 @@ class ShotStore:
         if not records.has(frame):
             return Hops(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
         edges, bits, *parts = records.read(frame)
-        return Hops(np.flatnonzero(_unpacked(edges, bits, self.shape)).astype(np.int32), *(part.astype(np.float32) for part in parts))
+        return Hops(np.flatnonzero(unpacked(edges, bits, self.shape)).astype(np.int32), *(part.astype(np.float32) for part in parts))
 
     def hidden_hops(self, frame: int, sign: int) -> Hops:
         """Those of the guarded hole alone, to the next frame (sign 1) or the previous one (-1)."""
         return self.hops(frame, sign).of(self.guarded.read(frame)[0])
 
-    def settle_shot(self, first: int, last: int) -> None:
-        """Adds up the light and the grain of the frames first..last of a shot, when all its steps are there."""
-        samples = []
-        for frame in range(first, last + 1):
-            if not self.steps.has(frame):
-                continue
-            light, sampled, grain = self.steps.read(frame)
-            if light.size:
-                self.light[frame] = self.light.get(frame - 1, np.zeros(3)) + light
-            if sampled[0]:
-                samples.append(grain)
-        found = grain_of(samples)
-        if found is not None:
-            self.grain.update(dict.fromkeys(range(first, last + 1), found))
+    def begin_shot(self, frame: int, picture: np.ndarray, hole: np.ndarray) -> None:
+        """Says that a shot begins with this frame. Frames come in order."""
+        self._begins[frame] = np.ascontiguousarray(picture, self.dtype), hole
 
-    # --- keys, in order ---
+    def beginning(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """The picture and the hole of a frame that a shot begins with."""
+        return self._begins[frame]
 
-    def known_key(self, frame: int) -> int | None:
-        """The number of the next key, if an earlier run has made it: the same questions in the same order have the same answers."""
-        if self._asked < self.keys.count and self.keys.labels[self._asked] == frame:
-            self._asked += 1
-            return self._asked - 1
-        return None
+    def settle(self, frame: int, *, begins: bool, ends: bool) -> None:
+        """Adds up the light and the grain of a shot, when a frame's step is there. Frames come in order; ends: it is the job's last."""
+        self._course.add(frame, None if begins or not self.steps.has(frame) else self.steps.read(frame), begins=begins, ends=ends)
 
-    def remember_key(self, frame: int, picture: np.ndarray) -> int:
-        """Stores a picture (H, W, 3) float32 to carry pixels from and returns its number."""
-        self.keys.cut(self._asked)
-        self._asked += 1
-        return self.keys.append(picture, frame)
+    # --- keys ---
+
+    def remember_key(self, key: int, picture: np.ndarray) -> None:
+        """Stores a picture (H, W, 3) float32 to carry pixels from, under its `key_of`."""
+        self.keys.put(key, picture)
+
+    # --- what no later frame can ask for ---
+
+    def drop_before(self, frame: int, keys: Collection[int]) -> None:
+        """Deletes what there is of the frames before this one, but what is kept to the end, and of the keys of what was
+        invented all but these."""
+        if frame <= self.floor:
+            return
+        # Once the means to make it again are gone, no power cut may lose what was made.
+        for name in _TO_THE_END:
+            getattr(self, name).sync()
+        self._floors.write(0, np.array([frame], np.int64))
+        self._floors.sync()
+        self.floor = frame
+        for name in (*_OF_FRAMES, *_OF_WINDOWS):
+            getattr(self, name).drop_before(frame)
+        self.pictures.let_go(lambda number: number >= frame)
+        self.keys.let_go(lambda key: key % 2 == 0 or key in keys)
+        last = max((first for first in self._begins if first <= frame), default=frame)
+        self._begins = {first: shown for first, shown in self._begins.items() if first >= last}
+
+    def drop_flows(self, last: int) -> None:
+        """Deletes the flows of the shot that ends with this frame, when its hops are there."""
+        for flows in (self.forward, self.backward):
+            if flows.labels and flows.labels[-1] <= last:
+                flows.cut(0)
 
     # --- what is remembered ---
 
@@ -207,11 +264,11 @@ class ShotStore:
 
     def picture(self, frame: int) -> np.ndarray:
         """(H, W, 3)."""
-        return self.pictures.stack()[frame - self.offset]
+        return self.pictures.picture(frame)
 
     def hole(self, frame: int) -> np.ndarray:
         """(H, W) bool."""
-        return _unpacked(*self.holes.read(frame), self.shape)
+        return unpacked(*self.holes.read(frame), self.shape)
 
     def hole_pixels(self, frame: int) -> np.ndarray:
         """Flat indices, int32, ascending."""
@@ -226,18 +283,14 @@ class ShotStore:
         return Shelf(self.folder, f"shot-{first}")
 
 
-def _packed(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the box of a mask (H, W) bool, (4,), and its pixels in it as packed bits."""
-    box = bounding_box(mask) or (slice(0, 0), slice(0, 0))
-    return np.array([edge for part in box for edge in (part.start, part.stop)], np.int32), np.packbits(mask[box])
+def key_of(frame: int, *, invented: bool) -> int:
+    """The number of the key that comes of a frame's reference, or of what was invented in it."""
+    return 2 * frame + invented
 
 
-def _unpacked(edges: np.ndarray, bits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    top, bottom, left, right = edges.tolist()
-    out = np.zeros(shape, bool)
-    size = (bottom - top) * (right - left)
-    out[top:bottom, left:right] = np.unpackbits(bits, count=size).view(bool).reshape(bottom - top, right - left)
-    return out
+def frame_of(key: np.ndarray) -> np.ndarray:
+    """The frames of keys."""
+    return key // 2
 
 
 class ShotHoles:

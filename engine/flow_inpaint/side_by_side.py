@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -42,7 +42,8 @@ def threes(items: Iterable[T]) -> Iterator[tuple[T, T, T]]:
 
 
 def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-    """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded."""
+    """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded. When it is closed, nothing
+    is under way any more."""
     waiting: deque[Future[R]] = deque()
     try:
         for task in tasks:
@@ -54,3 +55,4 @@ def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T
     finally:
         for future in waiting:
             future.cancel()
+        wait(waiting)

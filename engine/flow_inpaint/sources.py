@@ -11,6 +11,7 @@ import numpy as np
 from .propagation.blend import Candidate, weight_of
 from .propagation.trace import UNSEEN, Links, follow
 from .sharpness import likeness
+from .shot_store import frame_of, key_of
 
 if TYPE_CHECKING:
     from .shot import Invented, Look
@@ -66,7 +67,7 @@ def _footage(store: ShotStore, frame: int, look: Look, every: Sequence[Links], d
             good &= ~decided[links.pixels]
         source, drift = links.frame[good], links.drift[good]
         weight = weight_of(np.abs(source - frame), drift, look.consistency) * likeness(own, store.sharp(source))
-        candidate = Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight, store.gain(source, frame))
+        candidate = Candidate(links.pixels[good], store.pictures.places(source), links.x[good], links.y[good], weight, store.gain(source, frame))
         found.append(Taken(Kind.FOOTAGE, stack, candidate, source, drift))
     return found
 
@@ -100,8 +101,7 @@ def _references(store: ShotStore, frame: int, look: Look, every: Sequence[Links]
                 decided = np.zeros(seen.size, bool) if decided is None else decided
                 decided[links.pixels[distance == 0]] = True
         good = weight > 0
-        numbers = np.array([store.reference_keys[f] for f in np.unique(links.frame[good])], np.int32)
-        key = numbers[np.searchsorted(np.unique(links.frame[good]), links.frame[good])] if good.any() else np.zeros(0, np.int32)
+        key = store.keys.places(key_of(links.frame[good], invented=False))
         gain = store.gain(links.frame[good], frame)
         candidate = Candidate(links.pixels[good], key, links.x[good], links.y[good], weight[good].astype(np.float32), gain)
         found.append(Taken(Kind.REFERENCE, store.keys.stack(), candidate, links.frame[good], links.drift[good]))
@@ -111,6 +111,6 @@ def _references(store: ShotStore, frame: int, look: Look, every: Sequence[Links]
 def _invented(store: ShotStore, frame: int, made: Invented) -> Taken:
     known = ~made.open
     key = made.key[known]
-    frames = np.array([*store.key_frames, 0], np.int32)[key]
-    candidate = Candidate(made.pixels[known], key, made.x[known], made.y[known], np.ones(key.size, np.float32), store.gain(frames, frame))
+    frames = frame_of(key)
+    candidate = Candidate(made.pixels[known], store.keys.places(key), made.x[known], made.y[known], np.ones(key.size, np.float32), store.gain(frames, frame))
     return Taken(Kind.INVENTED, store.keys.stack(), candidate, frames, np.zeros(key.size, np.float32))

@@ -57,8 +57,22 @@ class Records:
         self._places: dict[int, tuple[int, int]] = {}
         self._marked = False
         self._lock = threading.Lock()
-        self._file = opened(self._path)
+        self._open_file: RawIOBase | None = opened(self._path)
+        self._closed = False
         self._take_up()
+
+    @property
+    def _file(self) -> RawIOBase:
+        if self._closed:
+            raise ValueError(f"{self._path} is closed")
+        if self._open_file is None:
+            self._open_file = opened(self._path)
+        return self._open_file
+
+    @property
+    def last(self) -> int:
+        """The last frame there is a record of; -1: there is none."""
+        return max(self._at, default=-1)
 
     def write(self, frame: int, *arrays: np.ndarray) -> None:
         ready = [np.ascontiguousarray(array) for array in arrays]
@@ -80,6 +94,10 @@ class Records:
 
     def has(self, frame: int) -> bool:
         return frame in self._at
+
+    def parts(self, frame: int) -> int:
+        """How many arrays a record has."""
+        return len(self._at[frame])
 
     def read(self, frame: int) -> list[np.ndarray]:
         out = []
@@ -108,10 +126,27 @@ class Records:
             except OSError as error:
                 raise disk_trouble(self._path, error) from error
 
-    def close(self) -> None:
+    def sync(self) -> None:
+        """Sees to it that a power cut loses nothing of what was written."""
+        with self._lock:
+            synced(self._file, self._path)
+
+    def rest(self) -> None:
+        """Gives the file's handle back until something is asked for again."""
         # Not under a write of another thread, or what it writes might go into the next file that is opened.
         with self._lock:
-            self._file.close()
+            if self._open_file is not None:
+                self._open_file.close()
+                self._open_file = None
+
+    def close(self) -> None:
+        self.rest()
+        self._closed = True
+
+    def delete(self) -> None:
+        """Closes it for good, and takes the file away."""
+        self.close()
+        deleted_file(self._path)
 
     def _note(self, frame: int, begin: int, at: int, arrays: Iterable[tuple[str, tuple[int, ...]]]) -> None:
         entry = []
@@ -230,6 +265,22 @@ def opened(path: Path) -> RawIOBase:
         raise disk_trouble(path, error) from error
 
 
+def synced(file: RawIOBase, path: Path) -> None:
+    """Has what was written to a file brought to the disk. Raises `Failed`."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise disk_trouble(path, error) from error
+
+
+def deleted_file(path: Path) -> None:
+    """Raises `Failed`."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_trouble(path, error) from error
+
+
 def bytes_of(array: np.ndarray) -> memoryview:
     """The bytes of a contiguous array."""
     return memoryview(array.reshape(-1).view(np.uint8))
@@ -249,6 +300,11 @@ def _blocks(file: RawIOBase, size: int) -> Iterator[bytes]:
             return
         size -= len(block)
         yield block
+
+
+def write_all(file: RawIOBase, data: bytes | memoryview) -> None:
+    """Raises `OSError`."""
+    _write(file, data)
 
 
 def _write(file: RawIOBase, data: bytes | memoryview) -> None:

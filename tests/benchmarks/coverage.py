@@ -11,8 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from flow_inpaint import pipeline
+from flow_inpaint import pipeline, windows, writing
 from flow_inpaint.job import Job
+from flow_inpaint.made_frames import MadeFrame
 
 
 def main() -> None:
@@ -40,11 +41,17 @@ def _print(name: str, job: Job, check_only: bool) -> None:
 
 
 def _traced(job: Job) -> float:
-    def invent(store, first, last, look, pulse) -> None:
-        for frame in range(first, last + 1):
-            store.invented.write(frame)
+    def invent(store, first, last, shot, look, pulse) -> list[int]:
+        return []
 
-    pipeline.invent, pipeline.compose = invent, lambda store, frame, look, found: store.picture(frame)
+    def filled(self, frame):
+        return None, None
+
+    def made(self, frame, before, own, after):
+        hole = self.store.hole(frame)
+        return MadeFrame(hole, self.store.picture(frame)[hole], self.store.unseen.read(frame)[0].size)
+
+    windows.invent, writing._Frames.filled, writing._Frames._made = invent, filled, made
     return pipeline.run(job).unseen
 
 
