@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 
-from flow_inpaint import cache, pipeline, shot, shot_reading, windows, work
+from flow_inpaint import cache, pipeline, shot, shot_course, shot_reading, windows, work
 from flow_inpaint.job import Job
 
 Point = list[Any]
@@ -32,7 +32,7 @@ def main() -> None:
     folder = Path(spec["folder"])
     os.environ["FLOW_INPAINT_CACHE"] = str(folder / "cache")
     job = Job.from_document(spec["job"], folder)
-    windows.WINDOW = spec.get("window", windows.WINDOW)
+    windows.WINDOW = shot_course._STRETCH = spec.get("window", windows.WINDOW)
     if job.params["completion"] == "dfc":
         import torch
 

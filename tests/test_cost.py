@@ -56,9 +56,19 @@ def test_the_time_is_the_processors(tmp_path: Path) -> None:
 
 def test_costs_grow_with_what_they_depend_on() -> None:
     larger_hole, deeper = replace(KNOWN, hole=40_000), replace(KNOWN, itemsize=2)
-    longer = replace(KNOWN, surveyed=replace(KNOWN.surveyed, needed=(0, 199)))
-    assert 1.8 < cost.disk_of(longer) / cost.disk_of(KNOWN) < 2.2
+    longer = replace(KNOWN, surveyed=replace(KNOWN.surveyed, needed=(0, 199)), wanted=200)
     assert cost.disk_of(larger_hole) > cost.disk_of(KNOWN) and cost.disk_of(deeper) > cost.disk_of(KNOWN)
     assert cost.memory_of(longer) == cost.memory_of(KNOWN) < min(cost.memory_of(larger_hole), cost.memory_of(deeper))
     assert cost.seconds_of(longer, 0.3) > 1.6 * cost.seconds_of(KNOWN, 0.3)
     assert cost.disk_of(replace(KNOWN, whole=True)) > 2 * cost.disk_of(KNOWN)
+
+
+def test_disk_grows_with_the_length_only_by_what_is_finished() -> None:
+    def lasting(frames: int, **other: bool) -> float:
+        return cost.disk_of(replace(KNOWN, surveyed=replace(KNOWN.surveyed, needed=(0, frames - 1)), wanted=frames, **other))
+
+    assert 1.8 < lasting(100) / lasting(50) < 2.2
+    for more, each in (({}, 3), ({"origins": True}, 23)):
+        assert lasting(15_000, **more) - lasting(5_000, **more) == pytest.approx(10_000 * (20_000 * each + 700))
+    for whole in ({"whole": True}, {"shots": True}):
+        assert lasting(15_000, **whole) > 2.9 * lasting(5_000, **whole)

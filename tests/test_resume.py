@@ -42,10 +42,12 @@ def clips(output: str) -> dict[str, Any]:
     return {"source": {"path": "source"}, "mask": {"path": "mask"}, "output": {"path": output, "format": "png"}}
 
 
-def killed(clip: Shot, points: list[list[Any]], *, damage: bool = False, references: Any = None, **params: Any) -> Iterator[dict]:
+def killed(
+    clip: Shot, points: list[list[Any]], *, damage: bool = False, references: Any = None, window: int = 80, **params: Any
+) -> Iterator[dict]:
     """First what an undisturbed run makes, then what comes of each point. See `killing.py`."""
     document = clips("out") | {"params": PARAMS | params}
-    spec = {"folder": str(clip.folder), "job": document | {"references": references}, "points": points, "damage": damage}
+    spec = {"folder": str(clip.folder), "job": document | {"references": references}, "points": points, "damage": damage, "window": window}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("killing.py")), json.dumps(spec)], capture_output=True, text=True, check=False
     )

@@ -103,6 +103,8 @@ def _costs(
         candidates=int(job.params["candidates"]),
         around=motion.around,
         whole=methods.completion.name != "smooth",
+        shots=bool(job.references),
+        origins=job.output.passes is not None,
         fill=methods.fill.name,
         flow_size=str(job.params["flow_size"]),
     )

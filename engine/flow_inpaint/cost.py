@@ -19,6 +19,7 @@ from .motion import MotionSettings, measure, view_of
 from .side_by_side import one_thread_each, workers
 from .survey import Survey
 from .windows import WINDOW
+from .work_segments import SEGMENT
 
 #: Pairs that are timed at most, and the seconds after which no other one is begun.
 _PAIRS, _ENOUGH = 3, 2.0
@@ -27,8 +28,12 @@ _PAIRS, _ENOUGH = 3, 2.0
 _HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
 #: Of each that nothing shows: that it is so, and where it comes from; of each pixel of a key; of a whole flow, and its completion.
 _UNSEEN, _KEY, _FLOWS = 20, 12, 32
-#: A chunk of frames shares its keys: one, and one more for each so many frames of it.
+#: A window of frames shares its keys: one, and one more for each so many frames of it.
 _FRAMES_A_KEY = 32
+#: Of a finished frame: bytes for whatever it is, and for each pixel of the hole that says where it comes from.
+_LINE, _ORIGIN = 700, 20
+#: Frames that are on their way to be written when a window is begun, and those that share a file with one that is needed.
+_UNDER_WAY, _BESIDE = 2 * (workers() + 2), SEGMENT // 2
 
 #: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), composed, and sampled in one frame
 #: each way; of what is seen nowhere, invented by each fill in a key; of the picture, read or written.
@@ -57,6 +62,8 @@ class Known:
     candidates  frames that are blended both ways
     around    pixels around a hole that steps are kept of
     whole     whole flows are kept
+    shots     whole shots are kept
+    origins   it is kept where pixels come from
     fill      the name of the method that invents
     flow_size the parameter of that name
     """
@@ -71,6 +78,8 @@ class Known:
     candidates: int
     around: int
     whole: bool
+    shots: bool = False
+    origins: bool = False
     fill: str = "exemplar"
     flow_size: str = "full"
 
@@ -86,7 +95,20 @@ class Known:
     @property
     def keys(self) -> float:
         """How many keys are likely."""
-        return -(-self.needed // WINDOW) + self.needed / _FRAMES_A_KEY if self.unseen > 0.01 else 0
+        return self._keys_of(self.needed)
+
+    @property
+    def at_once(self) -> int:
+        """Of how many frames all is kept at a time. How long its shots are is not known: as if it were one."""
+        within = WINDOW + 2 * self.reach + _UNDER_WAY + _BESIDE
+        return self.needed if self.whole or self.shots else min(self.needed, within)
+
+    @property
+    def keys_at_once(self) -> float:
+        return self._keys_of(self.at_once)
+
+    def _keys_of(self, frames: int) -> float:
+        return -(-frames // WINDOW) + frames / _FRAMES_A_KEY if self.unseen > 0.01 else 0
 
 
 def passing(frames: int, size: int) -> float:
@@ -95,12 +117,13 @@ def passing(frames: int, size: int) -> float:
 
 
 def disk_of(known: Known) -> float:
-    """Bytes of the work folder when it is largest."""
+    """Bytes of the work folder when it is largest: what is kept of some frames at a time, and what of every finished one."""
     pixel = _GUARDED * _GUARD + _UNSEEN * known.unseen
     # As if the hole were a square in the middle of the region.
     stepped = min((known.hole**0.5 + 2 * known.around) ** 2, known.region) if known.hole else 0
     frame = known.region * (3 * known.itemsize + _FLOWS * known.whole) + known.hole * pixel + stepped * _HOPS
-    return known.needed * frame + known.keys * known.region * _KEY
+    made = known.hole * (3 * known.itemsize + _ORIGIN * known.origins) + _LINE
+    return known.at_once * frame + known.keys_at_once * known.region * _KEY + known.wanted * made
 
 
 def seconds_of(known: Known, pair: float) -> float:

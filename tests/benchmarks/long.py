@@ -1,0 +1,118 @@
+"""What a job takes against its length and the size of its pictures: memory, disk, processor seconds a frame.
+
+    python tests/benchmarks/long.py --frames FOLDER --lengths 90 360 1440 [--presets draft standard]
+    python tests/benchmarks/long.py --frames FOLDER --sizes 854x480 1920x1080 3840x2160 --lengths 24 --holes 0.1 0.25
+
+FOLDER holds the frames of one sequence, which is run forwards and backwards in turn. A centre rectangle of a share of its width and
+height is removed. With `--sizes` the frames are enlarged and encoded (H.264) first. Each row is a process of its own. Memory is what
+the process has of its own at most; what it has mapped of the work folder can be given back at any time, and is in the last column.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from forecast import _made
+
+from flow_inpaint import pipeline
+from flow_inpaint.job import ClipSpec, Job
+from flow_inpaint.media import open_source
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--lengths", type=int, nargs="*", default=[90, 360])
+    parser.add_argument("--sizes", nargs="*", default=[""])
+    parser.add_argument("--holes", type=float, nargs="*", default=[0.25])
+    parser.add_argument("--presets", nargs="*", default=["draft"])
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    known = parser.parse_args()
+    if known.one:
+        print(json.dumps(_one(json.loads(known.one))))
+        return
+    print(f"{'size':10} {'hole':>5} {'preset':9} {'frames':>6} {'CPU s/frame':>11} {'own MiB':>8} {'disk MiB':>9} {'forecast':>9} {'with maps':>9}")
+    with tempfile.TemporaryDirectory() as place:
+        for size in known.sizes:
+            for length in known.lengths:
+                source, width, height = _source(known.frames.resolve(), size, length, Path(place))
+                for hole in known.holes:
+                    for preset in known.presets:
+                        job = _job(source, width, height, hole, preset, f"{place}/result.mkv")
+                        command = [sys.executable, __file__, "--frames", str(known.frames), "--one", json.dumps(job)]
+                        environment = os.environ | {"FLOW_INPAINT_CACHE": f"{place}/cache"}
+                        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+                        print(
+                            f"{f'{width}x{height}':10} {hole:5.2f} {preset:9} {length:6} {row['cpu'] / length:11.3f} {row['own']:8.0f} "
+                            f"{row['disk']:9.1f} {row['forecast']:9.0f} {row['peak']:9.0f}",
+                            flush=True,
+                        )
+
+
+def _source(frames: Path, size: str, length: int, place: Path) -> tuple[dict[str, Any], int, int]:
+    if size:
+        width, height = map(int, size.split("x"))
+        return {"path": _made(frames, width, height, length, place / f"{size}-{length}.mp4")}, width, height
+    with open_source(ClipSpec(frames)) as source:
+        count, width, height = source.info.count, source.info.width, source.info.height
+    there_and_back = [*range(count), *range(count - 2, 0, -1)]
+    return {"path": str(frames), "indices": [there_and_back[k % len(there_and_back)] for k in range(length)]}, width, height
+
+
+def _job(source: dict[str, Any], width: int, height: int, hole: float, preset: str, output: str) -> dict[str, Any]:
+    across, down = round(width * hole), round(height * hole)
+    rectangle = [(width - across) // 2, (height - down) // 2, across, down]
+    return {"source": source, "mask": {"rectangle": rectangle}, "output": {"path": output}, "params": {"preset": preset}}
+
+
+def _one(document: dict[str, Any]) -> dict[str, float]:
+    job = Job.from_document(document)
+    forecast = pipeline.check(job).disk_mib
+    disk = own = 0.0
+    ended = threading.Event()
+
+    def watch() -> None:
+        nonlocal disk, own
+        while not ended.wait(0.25):
+            disk = max(disk, _size_of(Path(os.environ["FLOW_INPAINT_CACHE"])))
+            own = max(own, _own())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    cpu = time.process_time()
+    try:
+        pipeline.run(job)
+    finally:
+        ended.set()
+        watching.join()
+    cpu = time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"cpu": cpu, "own": own, "disk": disk / 2**20, "forecast": forecast, "peak": peak}
+
+
+def _size_of(place: Path) -> int:
+    size = 0
+    for path in place.rglob("*"):
+        try:
+            size += path.stat().st_size
+        except OSError:
+            continue
+    return size
+
+
+def _own() -> float:
+    """MiB that are the process's own."""
+    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    main()
