@@ -178,11 +178,12 @@ class _Run:
         for _ in range(_TRIES):
             try:
                 self._go_on(source, matte, surveyed, work, writing, pool)
+                return writing.masked, writing.unseen
             except Forgotten as forgotten:
-                if forgotten.everything:
-                    work.clear()
-                continue
-            return writing.masked, writing.unseen
+                everything = forgotten.everything
+            # Not while the exception lives, which holds maps of the files.
+            if everything:
+                work.clear()
         raise Failed(f"{source.info.path} changes while it is read: wait until it is whole, or use a copy.")
 
     def _go_on(

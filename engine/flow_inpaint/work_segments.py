@@ -24,7 +24,7 @@ class Segments:
         self._parts: dict[int, Records] = {}
         self._used: OrderedDict[int, None] = OrderedDict()
         for path in sorted(folder.glob(f"{name}.*")):
-            number = path.suffix[1:]
+            number = path.name.removeprefix(f"{name}.")
             if number.isdigit():
                 self._parts[int(number)] = Records(folder, path.name)
                 self._note_use(int(number))
