@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from flow_inpaint.errors import Failed
-from flow_inpaint.work import Pictures, Records, work_folder
+from flow_inpaint.work import Records, work_folder
+from flow_inpaint.work_pictures import Pictures
 from flow_inpaint.work_shelf import Shelf
 
 
@@ -198,9 +199,9 @@ def test_what_was_cut_off_does_not_come_back(tmp_path: Path, order: list[int], c
     assert again.keys() == left and again[0].tolist() == [0, -cuts[-1]]
 
 
-def test_checked_pictures_end_where_one_is_lost(tmp_path: Path) -> None:
+def test_pictures_end_where_one_is_lost(tmp_path: Path) -> None:
     def opened_again() -> Pictures:
-        return Pictures(tmp_path, "p", (8, 8), np.uint8, checked=True)
+        return Pictures(tmp_path, "p", (8, 8), np.uint8)
 
     pictures = opened_again()
     for k in range(5):

@@ -20,7 +20,8 @@ from .packed import packed, unpacked
 from .propagation.trace import GUARD, Hops, guard_band
 from .sharpness import sharpness
 from .shot_course import Course
-from .work import Pictures, Records, bytes_of
+from .work import Records, bytes_of
+from .work_pictures import Pictures
 from .work_reel import Reel
 from .work_segments import Segments
 from .work_shelf import Shelf
@@ -81,7 +82,7 @@ class ShotStore:
     def __post_init__(self) -> None:
         self.pictures = Reel(self.folder, "pictures", (*self.shape, 3), self.dtype)
         self.keys = Reel(self.folder, "keys", (*self.shape, 3), np.float32, checked=True)
-        flows = [Pictures(self.folder, name, (2, *self.shape), np.float32, checked=True) for name in ("forward", "backward")]
+        flows = [Pictures(self.folder, name, (2, *self.shape), np.float32) for name in ("forward", "backward")]
         self.forward, self.backward = flows
         for name in (*_OF_FRAMES, *_OF_WINDOWS):
             setattr(self, name, Segments(self.folder, name))

@@ -174,86 +174,11 @@ class Records:
                 break
             else:
                 shown = self._file.read(shown_size)
-                if _sum(frame, shown, _blocks(self._file, data_size)) == found:
+                if _sum(frame, shown, blocks(self._file, data_size)) == found:
                     self._note(frame, begin, at, json.loads(shown))
             begin = at + data_size
         if begin < size:
             self._file.truncate(begin)
-
-
-class Pictures:
-    """Pictures of one size and type, appended one by one and read as a memory-mapped stack.
-
-    What an earlier run has left in the file is there again. checked: with a checksum and a label for each, in a second file;
-    without, whoever opens them again has to look at them, because pages may have been lost.
-    """
-
-    def __init__(
-        self, folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype | type[np.generic], *, checked: bool = False
-    ):
-        self._path = folder / name
-        self._shape, self._dtype = shape, np.dtype(dtype)
-        self._size = int(np.prod(shape)) * self._dtype.itemsize
-        self._file = opened(self._path)
-        self._sums = Records(folder, f"{name}.sums") if checked else None
-        self.labels: list[int] = []
-        self.count = os.fstat(self._file.fileno()).st_size // self._size
-        if self._sums is not None:
-            self.count = self._whole(self.count)
-        self.cut(self.count)
-
-    def append(self, picture: np.ndarray, label: int = 0) -> int:
-        """Stores a picture and returns its number."""
-        data = bytes_of(np.ascontiguousarray(picture, self._dtype))
-        try:
-            _write(self._file, data)
-        except OSError as error:
-            with suppress(OSError):
-                self._to(self.count)
-            raise disk_trouble(self._path, error) from error
-        if self._sums is not None:
-            self._sums.write(self.count, np.array([label, zlib.crc32(data)], np.int64))
-            self.labels.append(label)
-        self.count += 1
-        return self.count - 1
-
-    def stack(self) -> np.ndarray:
-        """All pictures so far, (count, *shape), read-only. Let go of it now and then: mapped pages count as memory."""
-        if self.count == 0:
-            return np.zeros((0, *self._shape), self._dtype)
-        return np.memmap(self._path, self._dtype, "r", shape=(self.count, *self._shape))
-
-    def cut(self, count: int) -> None:
-        """Keeps only the first ones."""
-        if self._sums is not None:
-            self._sums.cut(count)
-            del self.labels[count:]
-        self._to(count)
-
-    def close(self) -> None:
-        self._file.close()
-        if self._sums is not None:
-            self._sums.close()
-
-    def _whole(self, count: int) -> int:
-        for k in range(count):
-            if not self._sums.has(k):
-                return k
-            label, wanted = (int(v) for v in self._sums.read(k)[0])
-            self._file.seek(k * self._size)
-            found = 0
-            for block in _blocks(self._file, self._size):
-                found = zlib.crc32(block, found)
-            if found != wanted:
-                return k
-            self.labels.append(label)
-        return count
-
-    def _to(self, count: int) -> None:
-        if os.fstat(self._file.fileno()).st_size > count * self._size:
-            self._file.truncate(count * self._size)
-        self._file.seek(count * self._size)
-        self.count = count
 
 
 def opened(path: Path) -> RawIOBase:
@@ -293,7 +218,7 @@ def _sum(frame: int, shown: bytes, data: Iterator[bytes] | list[memoryview]) -> 
     return found
 
 
-def _blocks(file: RawIOBase, size: int) -> Iterator[bytes]:
+def blocks(file: RawIOBase, size: int) -> Iterator[bytes]:
     while size > 0:
         block = file.read(min(size, _BLOCK))
         if not block:
