@@ -1,7 +1,6 @@
 """The last stage of a job: each frame composed of what its window has found, and written."""
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field

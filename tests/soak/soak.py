@@ -310,7 +310,7 @@ def made(folder: Path, job: dict[str, Any]) -> dict[str, str]:
 
 
 def make_jobs(folder: Path) -> dict[str, dict[str, Any]]:
-    """Four jobs that differ in what is read, remembered and written."""
+    """Jobs that differ in what is read, remembered, deleted and written."""
     frames = [view(WIDTH, HEIGHT, 1.5 * k, 0.5 * k) for k in range(24)]
     ys, xs = np.mgrid[:HEIGHT, :WIDTH]
     for k, frame in enumerate(frames):
@@ -346,6 +346,12 @@ def make_jobs(folder: Path) -> dict[str, dict[str, Any]]:
             "mask": {"rectangle": [20, 20, 40, 40]},
             "output": {"path": "out/draft.mp4"},
             "params": {"preset": "draft"},
+        },
+        "many windows": {
+            "source": {"path": "images", "indices": [*range(24), *range(22, 0, -1)] * 5},
+            "mask": {"rectangle": [50, 40, 16, 16]},
+            "output": {"path": "out/windows.mkv"},
+            "params": {"preset": "draft", "reach": 5},
         },
     }
 
