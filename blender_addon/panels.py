@@ -204,7 +204,7 @@ def _draw_job(layout: bpy.types.UILayout, job: jobs.Job, width: int) -> None:
 
 def _on_disk(strip: Any) -> tuple[int, list[str]]:
     """How many of the result's files are missing, and which passes it has. The disk is not asked at every redraw."""
-    key = (strip.name, str(strips.files.paths(strip)[0]))
+    key = (strip.name, str(strips.files.first(strip)))
     at, number, there = _seen.get(key, (0.0, 0, []))
     if time.monotonic() - at > _SEEN_S:
         number, there = len(recipe.missing(strip)), passes.found(strip)

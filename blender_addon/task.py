@@ -224,12 +224,15 @@ class Task:
                 raise
             return {"keys": "", "methods": {}, "width": 0, "height": 0}
 
-    def _render_strips(self, engine: engine_client.Engine, tasks: list[strips.Render]) -> Iterator[None]:
-        """Blender renders what the engine cannot read."""
-        total = sum(task.frames for task in tasks)
-        if not tasks:
+    def _get_ready(self, engine: engine_client.Engine, resolved: strips.Resolved) -> Generator[None, None, None]:
+        """What has to be there before the engine can read: links to files, and what Blender renders, since the engine cannot read it."""
+        if resolved.links:
+            self.stage = "Putting the pictures in order"
+            yield from self._aside(lambda: [links.make() for links in resolved.links])
+        total = sum(task.frames for task in resolved.renders)
+        if not resolved.renders:
             return
-        steps = self._snapshot.steps() if self._snapshot else render_process.steps_here(tasks)
+        steps = self._snapshot.steps() if self._snapshot else render_process.steps_here(resolved.renders)
         try:
             for label, done in steps:
                 self.stage, self.fraction = label, _RENDER_SHARE * done / max(total, 1)
@@ -239,6 +242,25 @@ class Task:
         finally:
             steps.close()
         self._begin = _RENDER_SHARE
+
+    def _aside(self, work: Callable[[], object]) -> Generator[None, None, None]:
+        """Something that asks the disk for much, in a thread: a window lives meanwhile. Raises what it raises."""
+        failure: list[BaseException] = []
+
+        def watched() -> None:
+            try:
+                work()
+            except BaseException as error:
+                failure.append(error)
+
+        thread = threading.Thread(target=watched, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(max(self._patience, _SHORT))
+            yield
+        if failure:
+            raise failure[0]
+        self._check_cancelled()
 
     def _await(self, engine: engine_client.Engine, done: Callable[[], bool]) -> Iterator[None]:
         """Lets the engine work until `done`. When the user cancels, it gets a moment to leave in good order."""

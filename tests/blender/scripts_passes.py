@@ -135,10 +135,10 @@ def scaled() -> dict[str, Any]:
 
 
 def opened_once() -> dict[str, Any]:
-    """A file is opened by Blender once, until another takes its place."""
+    """A file whose beginning does not tell enough is opened by Blender once, until another takes its place."""
     edit("opened")
     files, opened = room("strips.files"), []
-    picture = WORK / f"opened-{VERSION}.png"
+    picture = WORK / f"opened-{VERSION}.bmp"  # by its name; Blender goes by what is in it
     shutil.copyfile(CLIPS / "coordinates_160x96.png", picture)
     strip = strips().new_image("opened", str(picture), 7, 1)
     before = files._opened
