@@ -105,8 +105,8 @@ class Engine:
         self.python = python
         self.ready = False
         self.found_version = ""
-        self.previews = False
-        """Whether it shows finished frames while a job goes on."""
+        self.previews: bool | str = False
+        """Whether it shows finished frames while a job goes on: True, or "wanted" when it does so while their folder is there."""
         self.result: dict[str, Any] | None = None
         self.progress: Progress | None = None
         self.messages: list[tuple[str, str]] = []
@@ -234,7 +234,8 @@ class Engine:
     def _check(self, description: Any) -> None:
         effect = description.get("effect") if isinstance(description, dict) else None
         found = self.found_version = str(effect.get("version", "")) if isinstance(effect, dict) else ""
-        self.previews = isinstance(effect, dict) and effect.get("previews") is True
+        previews = effect.get("previews") if isinstance(effect, dict) else False
+        self.previews = previews if previews in (True, "wanted") else False
         if not found:
             raise EngineError(f"What answers in {self.python} is no engine of Flow Inpaint: {HOW_TO_SET}.")
         if found.split(".")[:2] != self._version.split(".")[:2]:

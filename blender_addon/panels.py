@@ -195,6 +195,8 @@ def _draw_job(layout: bpy.types.UILayout, job: jobs.Job, width: int) -> None:
     if job.state is jobs.State.RUNNING:
         layout.progress(factor=job.task.fraction, text=job.status())
         so_far = job.task.so_far
+        if so_far is not None:
+            so_far.ask()  # whoever sees this may press the button
         if so_far is not None and so_far.count:
             last = so_far.start + so_far.count - 1
             layout.operator("flow_inpaint.look_so_far", text=f"Look at Frames {so_far.start} to {last}", icon="IMAGE_DATA")

@@ -213,6 +213,8 @@ class Task:
         if bpy.app.background or not engine.previews:
             return document
         self.so_far = SoFar(previews, first, start + first)
+        if engine.previews is True:
+            self.so_far.ask()  # this engine makes them in any case
         return document | {"output": document["output"] | {"previews": str(previews)}}
 
     def _fingerprint(self, engine: engine_client.Engine, document: dict[str, Any], share: float) -> Generator[None, None, dict[str, Any]]:
@@ -297,7 +299,7 @@ class Task:
             self.fraction = self._begin + self._share * engine.progress.fraction
             self.eta_s = engine.progress.eta_s
             if self.so_far is not None and engine.progress.stage == "write":
-                self.so_far.count = max(engine.progress.done - 1, 0)  # the frame that it is at may not be whole yet
+                self.so_far.heard(max(engine.progress.done - 1, 0))  # the frame that it is at may not be whole yet
 
     def _when_free(self) -> Iterator[None]:
         """Waits until the user is not in the middle of moving something."""

@@ -157,6 +157,24 @@ def opened_once() -> dict[str, Any]:
     return {"sizes": sizes, "opened": len(opened), "gone": gone}
 
 
+def looked_at() -> dict[str, Any]:
+    """The finished frames of a job whose first picture is number 3, on timeline frame 103: looked at from the beginning, or later, or never."""
+    told = {}
+    for name, asked_at in (("beginning", 0), ("late", 4), ("never", 99)):
+        folder = WORK / f"looked-{name}-{VERSION}"
+        so_far, counts = room("outputs").SoFar(folder, 3, 103), []
+        for done in range(7):
+            if done == asked_at:
+                so_far.ask()
+            # The engine encodes ahead: the frame after the next one has been passed over without a picture when it is asked.
+            if folder.is_dir() and (asked_at == 0 or done > asked_at + 1):
+                (folder / f"{3 + done - 1:05d}.jpg").touch()
+            so_far.heard(done)
+            counts.append([so_far.first, so_far.start, so_far.count])
+        told[name] = counts
+    return told
+
+
 def patch() -> dict[str, Any]:
     """The patch over the source shows what whole frames show; an update makes it again in its frames only."""
     pictures("whole")
@@ -250,6 +268,7 @@ answer(
         "revealed": revealed,
         "scaled": scaled,
         "opened_once": opened_once,
+        "looked_at": looked_at,
         "patch": patch,
         "made_again": made_again,
         "some_frames_and_a_cut": some_frames_and_a_cut,
