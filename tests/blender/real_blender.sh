@@ -1,5 +1,5 @@
 #!/bin/bash
-# The add-on in a real Blender binary (5.2 LTS from Debian sid): the tests of strips; then installed from its zip, run by
+# The add-on in a real Blender binary (5.2 LTS from Debian sid, or 4.3 from trixie): the tests of strips; then installed from its zip, run by
 # --command in the background, and in a window: the first run of a new user, who has the engine installed from the network; then
 # the story of scripts_real_window.py, with pictures of the screen. Before that, from a static repository, with an update.
 #
@@ -7,6 +7,7 @@
 #
 # FLOW_INPAINT_BLENDER_ROOT   folder of the Debian system with Blender; made when it is missing (75 s, 2 GB)
 #                             (default: $XDG_CACHE_HOME/flow-inpaint/sid)
+# REAL_BLENDER_SUITE          "trixie" for Blender 4.3, in a folder of that name (default: sid)
 # REAL_BLENDER_STORY          another story in the window, and nothing before it (scripts_manual_pictures.py); its pictures are made small
 # REAL_BLENDER_ONLY_WINDOW    anything: leave out everything before the window
 # REAL_BLENDER_ONLY           "first_run" or "repository": only that part
@@ -17,7 +18,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repository=$(cd "$here/../.." && pwd)
-root=${FLOW_INPAINT_BLENDER_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/flow-inpaint/sid}
+suite=${REAL_BLENDER_SUITE:-sid}
+root=${FLOW_INPAINT_BLENDER_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/flow-inpaint/$suite}
 python=${FLOW_INPAINT_PYTHON:-$repository/.venv/bin/python}
 shots=${1:-$repository/dist/real_blender}
 
@@ -39,7 +41,7 @@ make_root() {
     say "making $root from ${mirror:=http://deb.debian.org/debian}"
     mkdir -p "$(dirname "$root")"
     rm -rf "$root.part"
-    debootstrap --variant=minbase --include=ca-certificates sid "$root.part" "$mirror" >"$root.log" 2>&1 || fail "debootstrap failed: see $root.log"
+    debootstrap --variant=minbase --include=ca-certificates "$suite" "$root.part" "$mirror" >"$root.log" 2>&1 || fail "debootstrap failed: see $root.log"
     echo 'Acquire::Check-Valid-Until "false";' >"$root.part/etc/apt/apt.conf.d/99-old-snapshots"
     cp /etc/resolv.conf "$root.part/etc/resolv.conf"
     # shellcheck disable=SC2086

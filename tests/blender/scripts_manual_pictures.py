@@ -102,6 +102,18 @@ def mattes() -> Iterator[None]:
     yield from photograph("3_ready.png")
 
 
+def reference() -> Iterator[None]:
+    """The frame that the check says is the best to paint, given out: its strip lies on the reference channel."""
+    yield from show(60)
+    assert press("sequencer.flow_inpaint_export_frame") == {"FINISHED"}
+    assert scene().flow_inpaint.reference_channel == 3
+    yield from pause(0.5)
+    yield from photograph("10_reference.png")
+    strips().remove(next(strip for strip in strips() if strip.channel == 3))
+    scene().flow_inpaint.reference_channel = 0
+    yield from show(FRAME)
+
+
 def removal() -> Iterator[None]:
     room("looking").last_check.clear()
     scene().flow_inpaint.passes = {"unseen", "confidence"}
@@ -109,10 +121,13 @@ def removal() -> Iterator[None]:
     yield from until(lambda: job.task.fraction > 0.45 or over(job))
     yield from photograph("4_running.png")
     yield from until(lambda: over(job) or (job.task.so_far and job.task.so_far.count > FRAME))
+    preview = next(area for area in window().screen.areas if area.type == "SEQUENCE_EDITOR" and area.spaces.active.view_type == "PREVIEW")
+    preview.type = "IMAGE_EDITOR"  # beside the panel, rather than in a window over it
     press("flow_inpaint.look_so_far")
     yield from pause(0.6)
     yield from photograph("8_so_far.png")
-    close_second_window()
+    preview.type = "SEQUENCE_EDITOR"
+    preview.spaces.active.view_type = "PREVIEW"
     yield from until(lambda: over(job))
     assert job.state is room("jobs").State.DONE, job.text
     yield from show(FRAME)
@@ -145,6 +160,7 @@ def afterwards() -> Iterator[None]:
 def story() -> Iterator[None]:
     yield from make_edit()
     yield from mattes()
+    yield from reference()
     yield from removal()
     yield from afterwards()
     (WORK / "last_engine").write_text("0")

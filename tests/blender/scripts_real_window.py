@@ -19,6 +19,7 @@ import bpy
 sys.path.insert(0, os.environ["REAL_WORK"])
 import scripts_real_edit
 import scripts_real_passes
+from scripts_real_edit import edited_in, span, strips_of
 from window_tools import NAME, WORK, measured, open_tab, over, pause, photograph, press, room, say, sequencer, start, tell, until, window
 
 HERE = WORK / "window"
@@ -43,9 +44,9 @@ def engine_process() -> int:
 def enlarge(scene: Any) -> None:
     """A picture that takes a while to render, and a matte to see through."""
     scene.render.resolution_x, scene.render.resolution_y = 1280, 768
-    for strip in scene.sequence_editor.strips:
+    for strip in strips_of(scene):
         strip.transform.scale_x = strip.transform.scale_y = 4.0
-    room("strips").mattes.show([scene.sequence_editor.strips["Matte"]], True)
+    room("strips").mattes.show([strips_of(scene)["Matte"]], True)
 
 
 def undoing(change: Any) -> None:
@@ -63,11 +64,11 @@ def files() -> list[str]:
 
 
 def names() -> list[str]:
-    return sorted(edited().sequence_editor.strips.keys())
+    return sorted(strips_of(edited()).keys())
 
 
 def setting_up() -> Iterator[None]:
-    scene = window().workspace.sequencer_scene or bpy.context.scene
+    scene = edited_in(window())
     scene.name = "Edit"
     scripts_real_edit.make(scene)
     enlarge(scene)
@@ -82,7 +83,7 @@ def setting_up() -> Iterator[None]:
 
 def pressing() -> Iterator[None]:
     """How long Blender stands still when Remove is pressed, for footage of high definition and for thousands of pictures."""
-    strips, adding = edited().sequence_editor.strips, measured(room("jobs"), "add")
+    strips, adding = strips_of(edited()), measured(room("jobs"), "add")
     footage = strips.new_movie("Large", str(WORK / "hd.mp4"), 20, 1)
     made = [footage, strips.new_movie("Large matte", str(WORK / "hd_matte.mp4"), 21, 1)]
     (WORK / "many").mkdir()
@@ -111,7 +112,7 @@ def pressing() -> Iterator[None]:
 def two_in_the_queue() -> Iterator[None]:
     """The matte has a modifier, so that another Blender renders it. Meanwhile the file is saved, undone, and another scene shown."""
     scene, opening = edited(), measured(room("strips.place"), "_new")
-    scene.sequence_editor.strips["Matte"].modifiers.new("Contrast", "BRIGHT_CONTRAST")
+    strips_of(scene)["Matte"].modifiers.new("Contrast", "BRIGHT_CONTRAST")
     undoing(lambda: bpy.ops.ed.undo_push(message="The edit"))
     adding = measured(room("jobs"), "add")
     first = start()
@@ -152,9 +153,9 @@ def two_in_the_queue() -> Iterator[None]:
     say(f"of that, Blender took {clock:.1f} ms to open the result, {own:.1f} ms of it the thread's own")
     assert room("heartbeat").longest_end_ms - clock < MAIN_THREAD_MS, (room("heartbeat").longest_end_ms, clock)
     assert names() == ["Matte", "Street", "Street_flow_inpaint_001", "Street_flow_inpaint_002"], names()
-    assert edited().sequence_editor.strips["Street"].mute
-    made = edited().sequence_editor.strips["Street_flow_inpaint_001"]
-    assert (made.channel, made.left_handle, made.duration) == (2, 1, 60)
+    assert strips_of(edited())["Street"].mute
+    made = strips_of(edited())["Street_flow_inpaint_001"]
+    assert (made.channel, *span(made)) == (2, 1, 60)
     yield from pause(0.5)
     yield from photograph("5_done.png")
     for change, expected in ((bpy.ops.ed.undo, 3), (bpy.ops.ed.undo, 2), (bpy.ops.ed.redo, 3), (bpy.ops.ed.redo, 4)):
@@ -167,9 +168,9 @@ def stopping() -> Iterator[None]:
     """A job is stopped, another taken out of the queue; the engine dies under a third, which then works at another try."""
     before, pid = files(), engine_process()
     scene = edited()
-    scene.sequence_editor.strips["Matte"].modifiers.clear()
-    scene.sequence_editor.strips["Street"].mute = False
-    scene.sequence_editor.active_strip = scene.sequence_editor.strips["Street"]
+    strips_of(scene)["Matte"].modifiers.clear()
+    strips_of(scene)["Street"].mute = False
+    scene.sequence_editor.active_strip = strips_of(scene)["Street"]
     first, second = start(), start()
     yield from until(lambda: first.task.fraction > 0.2 or over(first))
     press("flow_inpaint.job", number=second.number, action="CANCEL")
@@ -233,7 +234,7 @@ def looking() -> Iterator[None]:
 
 def updating() -> Iterator[None]:
     """The matte of some frames changes: its strip is made again there. Then its file is lost."""
-    strips = edited().sequence_editor.strips
+    strips = strips_of(edited())
     result = strips["Street_flow_inpaint_003"] if "Street_flow_inpaint_003" in strips else strips[names()[-1]]
     name = result.name
     edited().sequence_editor.active_strip = result
@@ -250,7 +251,7 @@ def updating() -> Iterator[None]:
     yield from until(lambda: over(job))
     assert job.state is room("jobs").State.DONE and 0 < job.task.changes.frames < 60, job
     say(job.text)
-    result = edited().sequence_editor.strips[name]
+    result = strips_of(edited())[name]
     os.rename(bpy.path.abspath(result.filepath), HERE / "away.mkv")
     yield from pause(2.5)
     sequencer()[1].tag_redraw()
@@ -294,7 +295,7 @@ def swap(shown: type, hidden: type) -> None:
 
 def another_file() -> Iterator[None]:
     """Opening a file ends what runs for the one before and leaves nothing of it; the engine is there for the next."""
-    edited().sequence_editor.active_strip = edited().sequence_editor.strips["Street"]
+    edited().sequence_editor.active_strip = strips_of(edited())["Street"]
     bpy.ops.wm.save_mainfile()
     before = files()
     first = start()
