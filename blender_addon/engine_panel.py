@@ -10,7 +10,7 @@ from . import engine_choice, engine_client, engine_operators, sentence
 _BUTTONS = {"missing": "Install Engine", "broken": "Repair Engine", "outdated": "Upgrade Engine", "whole": "Reinstall Engine"}
 
 
-_FRAME = 40  # pixels that a box takes from a sentence
+_FRAME = 12  # pixels that a box takes from a sentence
 _GOOD_NEWS_S = 60.0
 
 

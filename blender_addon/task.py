@@ -10,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, render_process, result_files, strips, warm_engine
+from . import aside, descriptor, engine_client, render_process, result_files, strips, warm_engine
 from .outputs import SoFar
 
 _STARTING = "Starting the engine"
@@ -230,7 +230,11 @@ class Task:
         """What has to be there before the engine can read: links to files, and what Blender renders, since the engine cannot read it."""
         if resolved.links:
             self.stage = "Putting the pictures in order"
-            yield from self._aside(lambda: [links.make() for links in resolved.links])
+            making = [links.make for links in resolved.links]
+            yield from aside.steps(
+                lambda wanted: [make(wanted) for make in making], lambda: not self._cancelling, lambda: max(self._patience, _SHORT)
+            )
+            self._check_cancelled()
         total = sum(task.frames for task in resolved.renders)
         if not resolved.renders:
             return
@@ -244,25 +248,6 @@ class Task:
         finally:
             steps.close()
         self._begin = _RENDER_SHARE
-
-    def _aside(self, work: Callable[[], object]) -> Generator[None, None, None]:
-        """Something that asks the disk for much, in a thread: a window lives meanwhile. Raises what it raises."""
-        failure: list[BaseException] = []
-
-        def watched() -> None:
-            try:
-                work()
-            except BaseException as error:
-                failure.append(error)
-
-        thread = threading.Thread(target=watched, daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(max(self._patience, _SHORT))
-            yield
-        if failure:
-            raise failure[0]
-        self._check_cancelled()
 
     def _await(self, engine: engine_client.Engine, done: Callable[[], bool]) -> Iterator[None]:
         """Lets the engine work until `done`. When the user cancels, it gets a moment to leave in good order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ class Links:
     files: list[Path]
     folder: Path
 
-    def make(self) -> None:
-        """Takes as long as copying may. Raises `StripError`."""
+    def make(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Takes as long as copying may; ends early when it is not `wanted` any more. Raises `StripError`."""
         try:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             for number, path in enumerate(self.files):
+                if not wanted():
+                    return
                 twin = self.folder / f"{number:06d}{path.suffix.lower()}"
                 try:
                     os.link(path, twin)

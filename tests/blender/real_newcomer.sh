@@ -52,22 +52,17 @@ first_run() {
 # The engine is installed anew while another Blender works with it: that one finishes, and what it used goes afterwards.
 two_blenders() {
     say "an upgrade while another Blender works"
-    local engine old job
+    local engine old installation job
     engine=$(dirname "$(find "$work/new cömer" -name engine.json)")
     old=$(sed -n 's/.*"folder": "\(e[0-9]*\)".*/\1/p' "$engine/engine.json")
-    newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 >"$work/other.log" 2>&1 &
+    newcomer blender -b --online-mode --command flow_inpaint --install-engine --torch none >"$work/engine.log" 2>&1 &
+    installation=$!
+    while kill -0 "$installation" 2>/dev/null && ! grep -q "Installing" "$work/engine.log"; do sleep 0.2; done
+    newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset high >"$work/other.log" 2>&1 &
     job=$!
-    for _ in $(seq 200); do
-        grep -q "Following the motion" "$work/other.log" && break
-        sleep 0.2
-    done
-    newcomer blender -b --online-mode --command flow_inpaint --install-engine --torch none >"$work/engine.log" 2>&1 ||
-        { cat "$work/engine.log"; fail "the engine was not installed while another Blender works"; }
-    if kill -0 "$job" 2>/dev/null; then
-        [ -d "$engine/$old/lib" ] || fail "the engine was taken away from the Blender that works with it"
-    else
-        say "  the other Blender was quicker than the installation"
-    fi
+    wait "$installation" || { cat "$work/engine.log"; fail "the engine was not installed while another Blender works"; }
+    kill -0 "$job" 2>/dev/null || fail "the other Blender was quicker than the installation: nothing was tried"
+    [ -d "$engine/$old/lib" ] || fail "the engine was taken away from the Blender that works with it"
     wait "$job" || { cat "$work/other.log"; fail "the other Blender's job failed"; }
     newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset draft >"$work/engine.log" 2>&1 ||
         { cat "$work/engine.log"; fail "the new engine does not do the job"; }
