@@ -117,7 +117,8 @@ class SEQUENCER_PT_flow_inpaint_output(_SequencerTab, bpy.types.Panel):
         whole.enabled = not patch  # a patch has a format of its own, and needs its source
         whole.prop(settings, "format")
         whole.prop(settings, "mute_source")
-        column = layout.column(align=True, heading="Passes")
+        column = mask_channels.labelled(layout, "Passes").column(align=True)
+        column.use_property_split = False  # each would get its name as a label too
         for name in descriptor.passes():
             if not (patch and name == properties.PATCH):
                 column.prop_enum(settings, "passes", name)

@@ -140,7 +140,7 @@ inside xvfb-run -a -s "-screen 0 1600x${height:=900}x24" blender --app-template 
     >"$work/window.log" 2>&1 || code=$?
 if [ -n "${REAL_BLENDER_STORY:-}" ]; then
     for picture in "$work"/shots/*.png; do
-        inside convert "$picture" -resize 1200x +dither -colors 250 -define png:compression-level=9 "$picture" || true
+        inside convert "$picture" -resize "1200x>" +dither -colors 250 -define png:compression-level=9 "$picture" || true
     done
 else
     cp "$work"/*.log "$shots"/

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ sys.path.insert(0, os.environ["REAL_WORK"])
 from window_tools import WORK, open_tab, over, pause, photograph, press, room, say, sequencer, start, tell, until, window
 
 FRAME = 15
+OUTPUT_HEIGHT = 560
 CAR = [(122, 280), (125, 232), (158, 215), (172, 178), (182, 146), (248, 144), (272, 180), (322, 228), (400, 270), (392, 302), (260, 310), (150, 304)]
 """Around the car in that frame, in pixels from the top left of 640 by 360."""
 
@@ -104,7 +106,8 @@ def mattes() -> Iterator[None]:
 
 def reference() -> Iterator[None]:
     """The frame that the check says is the best to paint, given out: its strip lies on the reference channel."""
-    yield from show(60)
+    told = " ".join(room("looking").last_check["lines"])
+    yield from show(int(re.search(r"Best to paint as a reference: frame (\d+)", told)[1]))
     assert press("sequencer.flow_inpaint_export_frame") == {"FINISHED"}
     assert scene().flow_inpaint.reference_channel == 3
     yield from pause(0.5)
@@ -157,12 +160,38 @@ def afterwards() -> Iterator[None]:
     yield from photograph("9_passes.png")
 
 
+def what_is_written() -> Iterator[None]:
+    """The panel with its Output unfolded, which no script can do to it: another class takes its place."""
+    folded, below = room("panels").SEQUENCER_PT_flow_inpaint_output, room("panels").SEQUENCER_PT_flow_inpaint_advanced
+    unfolded = type("SEQUENCER_PT_flow_inpaint_unfolded", (folded,), {"bl_options": set()})
+    swap((folded, below), (unfolded, below))
+    active("Street")
+    with bpy.context.temp_override(window=window(), area=sequencer()[0]):
+        bpy.ops.screen.screen_full_area()
+    yield from pause(1.0)
+    _, sidebar = sequencer()
+    top = window().height - sidebar.y - sidebar.height
+    yield from photograph("11_output.png", f"{sidebar.width}x{OUTPUT_HEIGHT}+{sidebar.x}+{top}")
+    with bpy.context.temp_override(window=window(), area=sequencer()[0]):
+        bpy.ops.screen.back_to_previous()
+    swap((unfolded, below), (folded, below))
+    yield from pause(0.5)
+
+
+def swap(hidden: tuple[type, ...], shown: tuple[type, ...]) -> None:
+    for one in hidden:
+        bpy.utils.unregister_class(one)
+    for one in shown:
+        bpy.utils.register_class(one)
+
+
 def story() -> Iterator[None]:
     yield from make_edit()
     yield from mattes()
     yield from reference()
     yield from removal()
     yield from afterwards()
+    yield from what_is_written()
     (WORK / "last_engine").write_text("0")
     print("WINDOW OK", flush=True)
     bpy.ops.wm.quit_blender()

@@ -78,9 +78,10 @@ def pause(seconds: float) -> Iterator[None]:
     yield from until(lambda: time.monotonic() > end)
 
 
-def photograph(name: str) -> Iterator[None]:
-    """A picture of the whole screen; Blender goes on meanwhile."""
-    camera = subprocess.Popen(["import", "-window", "root", str(WORK / "shots" / name)])
+def photograph(name: str, part: str = "") -> Iterator[None]:
+    """A picture of the whole screen, or of a part of it (ImageMagick's WxH+X+Y); Blender goes on meanwhile."""
+    cut = ["-crop", part, "+repage"] if part else []
+    camera = subprocess.Popen(["import", "-window", "root", *cut, str(WORK / "shots" / name)])
     while camera.poll() is None:
         yield
     assert camera.returncode == 0
