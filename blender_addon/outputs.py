@@ -45,9 +45,12 @@ class SoFar:
         """`done` frames are whole, counted from the job's first one."""
         if not self._asked:
             return
+        if not self.folder.is_dir():
+            self.count = 0  # the disk had no room for them
+            return
         end = self._begin + done
         if not self.count:
-            there = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
+            there = set(os.listdir(self.folder))
             first = end
             while first > self._begin and f"{first - 1:05d}.jpg" in there:
                 first -= 1

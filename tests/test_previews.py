@@ -10,7 +10,7 @@ import pytest
 from scenery import save, view
 
 from flow_inpaint import pipeline
-from flow_inpaint.errors import Aborted, BadParameter
+from flow_inpaint.errors import Aborted, BadParameter, Failed
 from flow_inpaint.job import Job
 from flow_inpaint.previews import Previews
 
@@ -76,6 +76,17 @@ def test_a_folder_that_comes_and_goes(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "seen")
     previews.write(8, encoded)
     assert not (tmp_path / "seen").exists()
+
+
+def test_a_full_disk_costs_the_pictures_and_not_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        if path.name == "00004.jpg":
+            raise Failed(f"{path} could not be written because the disk is full.")
+        path.write_bytes(data)
+
+    monkeypatch.setattr("flow_inpaint.previews.write_whole", full)
+    pipeline.run(job(tmp_path))
+    assert (tmp_path / "out.mkv").exists() and not (tmp_path / "so far" / "seen").exists()
 
 
 def test_a_stopped_job_leaves_the_hosts_folder_and_no_result(tmp_path: Path) -> None:

@@ -33,8 +33,9 @@ pictures of job frames, one file each.
 
 `previews` is a folder for what a host shows while the job goes on: a JPEG picture of each job frame that is finished, NNNNN.jpg
 by its number, never seen half written. They are made for as long as the folder is there: it is the host's, which makes it when
-somebody may look, and removes it, however the job ends. Frames are finished in their order: while the progress of the stage
-"write" says `done`, at least `done` - 1 are there, if the folder was there before the stage began.
+somebody may look, and removes it, however the job ends; the engine removes it when the disk has no room for them. Frames are
+finished in their order: while the progress of the stage "write" says `done`, at least `done` - 1 are there, if the folder was
+there before the stage began.
 """
 from __future__ import annotations
 
