@@ -52,17 +52,18 @@ first_run() {
 # The engine is installed anew while another Blender works with it: that one finishes, and what it used goes afterwards.
 two_blenders() {
     say "an upgrade while another Blender works"
-    local engine old installation job
+    local engine old job worker
     engine=$(dirname "$(find "$work/new cömer" -name engine.json)")
     old=$(sed -n 's/.*"folder": "\(e[0-9]*\)".*/\1/p' "$engine/engine.json")
-    newcomer blender -b --online-mode --command flow_inpaint --install-engine --torch none >"$work/engine.log" 2>&1 &
-    installation=$!
-    while kill -0 "$installation" 2>/dev/null && ! grep -q "Installing" "$work/engine.log"; do sleep 0.2; done
     newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset high >"$work/other.log" 2>&1 &
     job=$!
-    wait "$installation" || { cat "$work/engine.log"; fail "the engine was not installed while another Blender works"; }
-    kill -0 "$job" 2>/dev/null || fail "the other Blender was quicker than the installation: nothing was tried"
+    while kill -0 "$job" 2>/dev/null && ! grep -q "Following the motion" "$work/other.log"; do sleep 0.1; done
+    worker=$(pgrep -f "^$engine/$old/bin/python -m flow_inpaint serve") || { cat "$work/other.log"; fail "the other Blender has no engine at work"; }
+    kill -STOP "$worker"  # it is to be at work for as long as the installation takes
+    newcomer blender -b --online-mode --command flow_inpaint --install-engine --torch none >"$work/engine.log" 2>&1 ||
+        { kill -CONT "$worker"; cat "$work/engine.log"; fail "the engine was not installed while another Blender works"; }
     [ -d "$engine/$old/lib" ] || fail "the engine was taken away from the Blender that works with it"
+    kill -CONT "$worker"
     wait "$job" || { cat "$work/other.log"; fail "the other Blender's job failed"; }
     newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset draft >"$work/engine.log" 2>&1 ||
         { cat "$work/engine.log"; fail "the new engine does not do the job"; }
