@@ -258,12 +258,17 @@ def held(python: str) -> tuple[str, use.Use | None]:
         return python, None  # what is missing is said by whoever starts it
 
 
-def tidy_beside(python: str) -> None:
-    """Removes what upgrades have left beside an engine's interpreter because it was in use then. May take seconds."""
-    own = _place_of(python)
-    if own is not None and own.outlived():
+def tidy_beside(python: str, patience: float = 30.0) -> None:
+    """Removes what upgrades have left beside an engine's interpreter because it was in use then. May take seconds, and waits for `patience`
+    seconds more where an engine is about to end.
+    """
+    own, end = _place_of(python), time.monotonic() + patience
+    while own is not None and own.outlived():
         with suppress(SetupError), own.locked():
             own.tidy()
+        if time.monotonic() > end:
+            return
+        time.sleep(min(1.0, patience))
 
 
 def _place_of(python: str) -> Place | None:

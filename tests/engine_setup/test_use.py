@@ -81,12 +81,27 @@ def test_the_next_start_of_an_engine_takes_it_away(there, carried, another):
     assert not (there.root / "e1").exists()
 
 
+def test_the_next_start_waits_for_an_engine_that_is_ending(there, carried, another):
+    one = another()
+    upgrade(there, carried)
+    threading.Timer(0.3, one.stdin.close).start()
+    place.tidy_beside(str(place.python_of(there.root / "e2")), patience=10.0)
+    assert not (there.root / "e1").exists()
+
+
+def test_the_next_start_does_not_wait_for_ever(there, carried, another):
+    another()
+    upgrade(there, carried)
+    place.tidy_beside(str(place.python_of(there.root / "e2")), patience=0.1)
+    assert (there.root / "e1" / "pyvenv.cfg").exists()
+
+
 def test_nothing_is_taken_away_while_an_installation_goes_on(there, carried, another):
     one = another()
     upgrade(there, carried)
     one.communicate()
     with there.locked():
-        place.tidy_beside(str(place.python_of(there.root / "e2")))
+        place.tidy_beside(str(place.python_of(there.root / "e2")), patience=0.1)
         assert (there.root / "e1").exists()
 
 
