@@ -5,7 +5,7 @@
 # Somebody who has just got Blender: a home of their own, with a space and an accent in its name, and no engine.
 newcomer() {
     mkdir -p "$work/new cömer/home"
-    timeout 300 chroot "$root" env -i HOME="$work/new cömer/home" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin \
+    timeout 600 chroot "$root" env -i HOME="$work/new cömer/home" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin \
         TMPDIR="$work/tmp" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "${certificates[@]}" "$@"
 }
 certificates=()

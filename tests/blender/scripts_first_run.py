@@ -23,7 +23,7 @@ import scripts_real_edit
 from scripts_real_edit import edited_in, strips_of
 
 NAME = "bl_ext.user_default.flow_inpaint"
-TICK, LIMIT_S = 0.05, 280
+TICK, LIMIT_S = 0.05, 560
 took: list[tuple[float, float]] = []  # of the thread's own time and of the clock's, which other processes of the machine have too
 
 
