@@ -5,7 +5,9 @@ import threading
 from collections.abc import Callable, Generator
 
 
-def steps(work: Callable[[Callable[[], bool]], None], wanted: Callable[[], bool], patience: Callable[[], float]) -> Generator[None, None, None]:
+def steps(
+    work: Callable[[Callable[[], bool]], object], wanted: Callable[[], bool], patience: Callable[[], float]
+) -> Generator[None, None, None]:
     """Yields until `work` has ended; raises what that raises. Each step takes `patience` seconds at most.
 
     `work` is given something to ask now and then: whether it is `wanted` still. It is not when the generator is closed.

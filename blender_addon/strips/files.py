@@ -40,8 +40,9 @@ class Links:
                 except OSError:
                     shutil.copyfile(path, twin)
         except OSError as error:
+            advice = "free some space, or choose another output folder"
             reason = f"{error.filename or self.folder}: {error.strerror}"
-            raise StripError(f"The pictures cannot be put in order in {self.folder} ({reason}): free some space, or choose another output folder.") from error
+            raise StripError(f"The pictures cannot be put in order in {self.folder} ({reason}): {advice}.") from error
 
 
 @dataclass(frozen=True)

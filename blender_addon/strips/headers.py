@@ -18,7 +18,7 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True)
 class Header:
-    """`size` in pixels as they are stored; `alpha`: whether there is any; `deep`: more than 8 bits a sample, None where that is not known."""
+    """`size` in pixels as they are stored; `alpha`: whether there is any; `deep`: more than 8 bits a sample, None where not known."""
 
     size: tuple[int, int]
     alpha: bool
@@ -138,7 +138,10 @@ def _inside(file: BinaryIO, end: int, through: tuple[bytes, ...]) -> Iterator[tu
 
 # --- Matroska
 
-_OPAQUE_CODECS = ("V_MPEG4/ISO/AVC", "V_MPEGH/ISO/HEVC", "V_AV1", "V_VP8", "V_VP9", "V_MPEG1", "V_MPEG2", "V_MPEG4/ISO/ASP", "V_THEORA", "V_MJPEG")
+_OPAQUE_CODECS = {
+    *("V_MPEG4/ISO/AVC", "V_MPEGH/ISO/HEVC", "V_AV1", "V_VP8", "V_VP9"),
+    *("V_MPEG1", "V_MPEG2", "V_MPEG4/ISO/ASP", "V_THEORA", "V_MJPEG"),
+}
 _SEGMENT, _TRACKS, _CLUSTER, _ENTRY, _VIDEO = 0x18538067, 0x1654AE6B, 0x1F43B675, 0xAE, 0xE0
 _CODEC, _WIDTH, _HEIGHT, _ALPHA = 0x86, 0xB0, 0xBA, 0x53C0
 

@@ -158,7 +158,7 @@ def opened_once() -> dict[str, Any]:
 
 
 def looked_at() -> dict[str, Any]:
-    """The finished frames of a job whose first picture is number 3, on timeline frame 103: looked at from the beginning, or later, or never."""
+    """The finished frames of a job whose first picture is number 3, on frame 103: looked at from the beginning, or later, or never."""
     told = {}
     for name, asked_at in (("beginning", 0), ("late", 4), ("never", 99)):
         folder = WORK / f"looked-{name}-{VERSION}"
