@@ -12,6 +12,7 @@ from typing import Any
 import av
 
 from ..errors import Aborted, BadClip, BadParameter
+from ..job import nameable
 from .matroska_aspect import RESERVE, write_pixel_aspect
 from .output_place import OutputFiles, writing
 from .timecode import timecode_of
@@ -42,8 +43,8 @@ class Splice:
         """Raises `BadParameter`."""
         try:
             pieces = tuple(_clip(piece) for piece in document["pieces"])
-            return cls(_clip(document["base"]), pieces, Path(document["output"]))
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(_clip(document["base"]), pieces, _path(document["output"]))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadParameter("A splice needs base, pieces and output, each clip with a path.") from error
 
 
@@ -51,9 +52,15 @@ def _clip(table: Mapping[str, Any]) -> Clip:
     files = tuple(map(str, table.get("files") or ()))
     for name in files:
         # The output's pictures have the base's names: none may lead out of its folder.
-        if not name or Path(name).name != name or "\\" in name or name == "..":
+        if Path(name).name != name or "\\" in name or name == ".." or not nameable(name):
             raise BadParameter(f"A splice's files are names in the clip's folder, not {name!r}.")
-    return Clip(Path(table["path"]), files, int(table.get("at", 0)))
+    return Clip(_path(table["path"]), files, int(table.get("at", 0)))
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str) or not nameable(value):
+        raise ValueError(value)
+    return Path(value)
 
 
 def splice(job: Splice, aborted: Callable[[], bool] = lambda: False) -> OutputFiles:
