@@ -97,6 +97,8 @@ def explained(error: BaseException) -> FlowInpaintError:
         return Failed("Too many files are open: close other programs, or raise the limit (ulimit -n).")
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return OutOfMemory(_NO_MEMORY)
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return Failed("No more threads can be started: close other programs, or raise the limit (ulimit -u).")
     if is_device_failure(error):
         return Failed("The graphics card has failed or is gone: run the job again, or with the device cpu.")
     what = f"{type(error).__name__}: {error}".rstrip(".: \n")

@@ -14,7 +14,7 @@ import av
 from ..errors import Aborted, BadClip, BadParameter
 from ..job import nameable
 from .matroska_aspect import RESERVE, write_pixel_aspect
-from .output_place import OutputFiles, writing
+from .output_place import Claim, OutputFiles, writing
 from .timecode import timecode_of
 
 CONTAINERS = {".mkv": "matroska", ".mov": "mov"}
@@ -71,16 +71,20 @@ def splice(job: Splice, aborted: Callable[[], bool] = lambda: False) -> OutputFi
     """
     if job.output.exists():
         raise BadClip(f"{job.output} is there already: choose another name.")
-    return _pictures(job, aborted) if job.base.files else _video(job, aborted)
+    part = job.output.with_name(f".{job.output.name}.part")
+    claim = Claim(part, job.output)
+    try:
+        return _pictures(job, part, aborted) if job.base.files else _video(job, part, aborted)
+    finally:
+        claim.give_up()
 
 
-def _pictures(job: Splice, aborted: Callable[[], bool]) -> OutputFiles:
+def _pictures(job: Splice, part: Path, aborted: Callable[[], bool]) -> OutputFiles:
     """Kept pictures are linked where the file system can, since nobody writes into them."""
     taken: list[Path] = [job.base.path / name for name in job.base.files]
     for piece in job.pieces:
         _check_place(piece, len(piece.files), len(taken))
         taken[piece.at : piece.at + len(piece.files)] = [piece.path / name for name in piece.files]
-    part = job.output.with_name(f".{job.output.name}.part")
     try:
         with writing(job.output):
             shutil.rmtree(part, ignore_errors=True)
@@ -104,11 +108,10 @@ def _link(path: Path, twin: Path) -> None:
         shutil.copyfile(path, twin)
 
 
-def _video(job: Splice, aborted: Callable[[], bool]) -> OutputFiles:
+def _video(job: Splice, part: Path, aborted: Callable[[], bool]) -> OutputFiles:
     container = CONTAINERS.get(job.output.suffix.lower())
     if container is None:
         raise BadClip(f"Frames of {job.output.name} cannot be replaced one by one: its format builds frames on each other.")
-    part = job.output.with_name(f".{job.output.name}.part")
     try:
         with writing(job.output), ExitStack() as opened:
             base = opened.enter_context(_open(job.base.path))
