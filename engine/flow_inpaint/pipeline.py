@@ -100,6 +100,7 @@ class _Run:
         self.look = Look(
             reach=int(params["reach"]),
             candidates=int(params["candidates"]),
+            match_sides=bool(params["match_sides"]),
             steadiness=float(params["steadiness"]),
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",

@@ -47,6 +47,7 @@ class Look:
     consistency: float
     gradient: bool
     fill: Fill
+    match_sides: bool = True
     references_only_unseen: bool = False
     grain: float = 1.0
 

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from .propagation.blend import Candidate, weight_of
+from .media.info import full_scale
+from .motion import eight_bits
+from .poisson import bounding_box
+from .propagation.blend import Candidate, colours, weight_of
+from .propagation.closing import MARGIN, error_of_a_step, moved, steps_of
 from .propagation.trace import UNSEEN, Links, follow
 from .sharpness import likeness
 
@@ -42,7 +47,10 @@ class Taken:
 def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Taken]:
     """`made`: what was invented for the frame so far. The stacks are maps of files: do not keep them."""
     pixels = store.hole_pixels(frame)
-    links = [one for sign in (1, -1) for one in links_of(store, frame, pixels, sign, look.reach, look.candidates)]
+    later, earlier = (links_of(store, frame, pixels, sign, look.reach, look.candidates) for sign in (1, -1))
+    if look.match_sides:
+        later, earlier = _closed(store, frame, later, earlier)
+    links = [*later, *earlier]
     references, decided = _references(store, frame, look, links)
     return [*_footage(store, frame, look, links, decided), *references, _invented(store, frame, made)]
 
@@ -56,6 +64,39 @@ def links_of(store: ShotStore, frame: int, pixels: np.ndarray, sign: int, reach:
     return follow(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], lambda k: store.hops(k, sign), most)
 
 
+def _closed(store: ShotStore, frame: int, later: list[Links], earlier: list[Links]) -> tuple[list[Links], list[Links]]:
+    """Links both ways of a frame, made to end at the same thing (see `closing`)."""
+    hole = store.hole(frame)
+    box = bounding_box(hole, MARGIN)
+    if box is None:
+        return later, earlier
+    # The nearest ones have all pixels of the hole, in the order of its pixels.
+    inside = hole[box]
+    shown, steps = zip(*(_shown(store, frame, links[0], box, inside) for links in (earlier, later)))
+    error = error_of_a_step(*shown, inside, steps)
+    if error is None:
+        return later, earlier
+    of_pixels = error[:, inside]
+
+    def guarded(k: int) -> np.ndarray:
+        return store.guarded.read(k)[0]
+
+    return tuple(moved(links, frame, sign, of_pixels, store.shape, guarded) for links, sign in ((later, 1), (earlier, -1)))
+
+
+def _shown(store: ShotStore, frame: int, links: Links, box: tuple[slice, slice], inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A box of a frame with its hole, `inside` (h, w) the box, as it is seen by its links: (h, w) uint8 grey; and over how many steps."""
+    seen = links.frame != UNSEEN
+    carried = _candidate(store, frame, links, seen, np.ones(int(seen.sum()), np.float32))
+    picture, steps, place = store.picture(frame)[box].copy(), np.zeros(inside.shape, np.int32), np.flatnonzero(inside)
+    found = colours(store.pictures.stack(), carried)
+    if np.issubdtype(store.dtype, np.integer):
+        found = np.clip(np.rint(found), 0, full_scale(store.dtype))
+    picture.reshape(-1, 3)[place[seen]] = found
+    steps.ravel()[place] = steps_of(links, frame)
+    return cv2.cvtColor(eight_bits(picture), cv2.COLOR_RGB2GRAY), steps
+
+
 def _footage(store: ShotStore, frame: int, look: Look, every: Sequence[Links], decided: np.ndarray | None) -> list[Taken]:
     stack = store.pictures.stack()
     own = store.sharp(np.array([frame]))[0]
@@ -66,9 +107,14 @@ def _footage(store: ShotStore, frame: int, look: Look, every: Sequence[Links], d
             good &= ~decided[links.pixels]
         source, drift = links.frame[good], links.drift[good]
         weight = weight_of(np.abs(source - frame), drift, look.consistency) * likeness(own, store.sharp(source))
-        candidate = Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight, store.gain(source, frame))
-        found.append(Taken(Kind.FOOTAGE, stack, candidate, source, drift))
+        found.append(Taken(Kind.FOOTAGE, stack, _candidate(store, frame, links, good, weight), source, drift))
     return found
+
+
+def _candidate(store: ShotStore, frame: int, links: Links, good: np.ndarray, weight: np.ndarray) -> Candidate:
+    """Those links of a frame's hole that are `good`, as places in the footage."""
+    source = links.frame[good]
+    return Candidate(links.pixels[good], source - store.offset, links.x[good], links.y[good], weight, store.gain(source, frame))
 
 
 def _references(store: ShotStore, frame: int, look: Look, every: Sequence[Links]) -> tuple[list[Taken], np.ndarray | None]:

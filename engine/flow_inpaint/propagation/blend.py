@@ -112,6 +112,21 @@ class Canvas:
         return out
 
 
+def colours(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
+    """What `stack` (T, H, W, 3) shows at a candidate's positions, in the light that it is brought to: (N, 3) float32."""
+    _, h, w, _ = stack.shape
+    x0 = np.clip(np.floor(candidate.x).astype(np.int64), 0, max(w - 2, 0))
+    y0 = np.clip(np.floor(candidate.y).astype(np.int64), 0, max(h - 2, 0))
+    fx = np.clip(candidate.x - x0, 0, 1).astype(np.float32)[:, None]
+    fy = np.clip(candidate.y - y0, 0, 1).astype(np.float32)[:, None]
+    flat = stack.reshape(-1, 3)
+    at, right, down = (candidate.frame.astype(np.int64) * h + y0) * w + x0, int(w > 1), w if h > 1 else 0
+    top = flat[at] * (1 - fx) + flat[at + right] * fx
+    bottom = flat[at + down] * (1 - fx) + flat[at + down + right] * fx
+    out = top * (1 - fy) + bottom * fy
+    return out if candidate.gain is None else out * candidate.gain.astype(np.float32)
+
+
 def _kept_by_sampling(candidate: Candidate) -> np.ndarray:
     """(N,) the share of independent noise's variance that bilinear sampling keeps."""
     fx, fy = candidate.x - np.floor(candidate.x), candidate.y - np.floor(candidate.y)
