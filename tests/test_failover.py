@@ -145,8 +145,8 @@ def test_it_stops_and_goes_on_later(tmp_path: Path, undisturbed: tuple[list[byte
     assert any(text.startswith("Going on with a run of this job that ended in the stage") for _, text in said)
     for one in NETWORKS:
         done = first.of(one) - (one is network)
-        # Threads beside the one that failed may have had a pair that nobody wrote down.
-        assert second.of(one) <= plain.of(one) and second.of(one) - (plain.of(one) - done) <= (workers() if one is FlowNet2 else 0), one
+        # Pairs are written down in their order: those that were measured ahead of the one that failed are lost, two calls each.
+        assert second.of(one) <= plain.of(one) and second.of(one) - (plain.of(one) - done) <= (2 * (workers() + 1) if one is FlowNet2 else 0), one
 
 
 def test_a_processor_that_fails_is_not_tried_again(tmp_path: Path, weights_of_all: None, monkeypatch: pytest.MonkeyPatch) -> None:
