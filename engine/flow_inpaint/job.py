@@ -198,12 +198,15 @@ def _kind(value: Any) -> str:
 
 
 def _path(value: Any, name: str, base: Path) -> Path:
-    if not isinstance(value, str) or not value or "\0" in value or not _nameable(value):
+    if not isinstance(value, str) or not nameable(value):
         raise BadParameter(f"{name} has to be a file name, not {value!r}.")
     return base / Path(value)
 
 
-def _nameable(text: str) -> bool:
+def nameable(text: str) -> bool:
+    """Whether a file may have this name."""
+    if not text or "\0" in text:
+        return False
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
@@ -246,7 +249,7 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
         indices = tuple(_whole(v, f"{name}.indices", 0) for v in indices)
     count = table.get("count")
     layer = table.get("layer")
-    if layer is not None and (not isinstance(layer, str) or not layer or "\0" in layer or not _nameable(layer)):
+    if layer is not None and (not isinstance(layer, str) or not nameable(layer)):
         raise BadParameter(f"{name}.layer has to be the name of a layer, not {layer!r}.")
     return ClipSpec(
         path=_path(table["path"], f"{name}.path", base),
