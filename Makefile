@@ -143,12 +143,14 @@ SECONDS_OF_SOAK = $(or $(SECONDS),3600)
 soak: setup
 	@$(VENV)/bin/python tests/soak/soak.py --seconds $(SECONDS_OF_SOAK)
 
-# A third of the time for documents and requests, the rest for files. What goes wrong is kept in build/fuzz.
+# A third of the time for documents and requests, the rest for files; then a tenth of it for each of our own parsers, guided by coverage,
+# where atheris is installed (pip install atheris). What goes wrong is kept in build/fuzz.
 MINUTES := 10
 
 fuzz: $(VENV)/.with_tests
 	@$(VENV)/bin/python tests/fuzz/campaign.py --seconds $$(($(MINUTES) * 40))
 	$(VENV)/bin/python tests/fuzz/documents.py --seconds $$(($(MINUTES) * 20))
+	$(VENV)/bin/python tests/fuzz/guided.py --seconds $$(($(MINUTES) * 6))
 
 demo: setup $(call blender_stamp,$(DEMO_BLENDER))
 	@$(VENV)/bin/python tests/demo/make_demo.py .blender/bpy-$(DEMO_BLENDER)/bin/python demo

@@ -17,7 +17,7 @@ from .engine_setup.installation import Request
 from .engine_setup.place import Place, State, Wheel
 
 _FRESH_S = 2.0  # panels are drawn often; files are looked at this seldom
-_WITHOUT_WINDOW = "blender -b --command flow_inpaint --install-engine"
+_WITHOUT_WINDOW = "blender -b --online-mode --command flow_inpaint --install-engine"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 VARIABLE = "FLOW_INPAINT_PYTHON"
 WEIGHTS_VARIABLE = "FLOW_INPAINT_WEIGHTS"
@@ -37,6 +37,14 @@ class EngineError(Exception):
     def __init__(self, text: str, status: str = "Failed"):
         super().__init__(text)
         self.status = status
+
+
+class Held(Protocol):
+    """Something that others leave alone until `end`, or until the processes are over that the file `descriptor` was handed on to."""
+
+    descriptor: int | None
+
+    def end(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -85,17 +93,20 @@ class Engine:
     Make it, `poll` until `ready`; `ask`, `poll` until `result` is set, as often as there is work; `close` or `kill` in any case.
     """
 
-    def __init__(self, python: str, version: str, environment: Mapping[str, str] | None = None, patience: float = 120.0):
+    def __init__(
+        self, python: str, version: str, environment: Mapping[str, str] | None = None, patience: float = 120.0, held: Held | None = None
+    ):
         """Starts the process and asks it to describe itself. `version`: what the engine should be, up to its last number; another
         one gets a warning.
 
-        `patience`: seconds within which it has to answer that. Raises `EngineError` when it cannot be started.
+        `patience`: seconds within which it has to answer that. `held`: what is held for as long as the process lives. Raises
+        `EngineError` when it cannot be started.
         """
         self.python = python
         self.ready = False
         self.found_version = ""
-        self.previews = False
-        """Whether it shows finished frames while a job goes on."""
+        self.previews: bool | str = False
+        """Whether it shows finished frames while a job goes on: True, or "wanted" when it does so while their folder is there."""
         self.result: dict[str, Any] | None = None
         self.progress: Progress | None = None
         self.messages: list[tuple[str, str]] = []
@@ -106,6 +117,7 @@ class Engine:
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._incoming: queue.SimpleQueue[dict[str, Any] | int] = queue.SimpleQueue()
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._held = held
         self._scratch = _scratch_folder()
         self._process = self._start(clean_environment() if environment is None else dict(environment))
         self._log = _thread(self._read_log)
@@ -180,6 +192,8 @@ class Engine:
         apart: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {"creationflags": subprocess.CREATE_NO_WINDOW}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._scratch.name)
+        if os.name == "posix" and self._held is not None and self._held.descriptor is not None:
+            apart["pass_fds"] = (self._held.descriptor,)  # the process holds on also when Blender is gone before it
         try:
             return subprocess.Popen([self.python, "-m", "flow_inpaint", "serve"], env=environment | scratch, **pipes, **apart)
         except OSError as error:
@@ -220,7 +234,8 @@ class Engine:
     def _check(self, description: Any) -> None:
         effect = description.get("effect") if isinstance(description, dict) else None
         found = self.found_version = str(effect.get("version", "")) if isinstance(effect, dict) else ""
-        self.previews = isinstance(effect, dict) and effect.get("previews") is True
+        previews = effect.get("previews") if isinstance(effect, dict) else False
+        self.previews = previews if previews in (True, "wanted") else False
         if not found:
             raise EngineError(f"What answers in {self.python} is no engine of Flow Inpaint: {HOW_TO_SET}.")
         if found.split(".")[:2] != self._version.split(".")[:2]:
@@ -257,6 +272,8 @@ class Engine:
             self.kill()
             code = self._process.wait()
         self._scratch.cleanup()
+        if self._held is not None:
+            self._held.end()
         self._incoming.put(code)
 
     def _read_log(self) -> None:

@@ -176,7 +176,7 @@ def begin(context: bpy.types.Context, python: str = "", torch: str = "auto", whe
         raise SetupError("The engine is being installed: wait for its end, or cancel it.")
     asked = engine_choice.request(context, python, torch, wheels, torch_index)
     check(asked)
-    warm_engine.end(wait=1.0)  # it runs in what is going to be replaced
+    warm_engine.end()  # the next job is to have the new one
     last = None
     running = Installation(asked, engine_client.clean_environment(os.environ))
     return running
@@ -185,7 +185,7 @@ def begin(context: bpy.types.Context, python: str = "", torch: str = "auto", whe
 def begin_removal(context: bpy.types.Context) -> Removal:
     """Starts to delete the engine, thousands of files, which is then `running`."""
     global running
-    warm_engine.end(wait=1.0)
+    warm_engine.end()
     running = Removal(engine_choice.current(context).place)
     return running
 

@@ -6,11 +6,12 @@ import time
 import bpy
 
 from . import engine_choice, engine_client, engine_operators, sentence
+from .engine_setup.installation import Removal
 
 _BUTTONS = {"missing": "Install Engine", "broken": "Repair Engine", "outdated": "Upgrade Engine", "whole": "Reinstall Engine"}
 
 
-_FRAME = 40  # pixels that a box takes from a sentence
+_FRAME = 12  # pixels that a box takes from a sentence
 _GOOD_NEWS_S = 60.0
 
 
@@ -28,7 +29,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, width: int) -> 
             sentence.draw(layout.box(), str(error), width)
             return False
         return True
-    told = _outcome()
+    told = _outcome(choice.state)
     if choice.state == "whole" and not told:
         return True
     box = layout.box()
@@ -78,10 +79,11 @@ def _draw_running(layout: bpy.types.UILayout) -> None:
     row.operator("flow_inpaint.cancel_engine", icon="X")
 
 
-def _outcome() -> str:
-    """What the last change of the engine has left to say; that all is well, for a while only."""
+def _outcome(state: str) -> str:
+    """What the last change of the engine has left to say; that all is well, for a while only, and while it is."""
     last = engine_operators.last
     if last is None:
         return ""
     fresh = time.monotonic() - engine_operators.last_ended < _GOOD_NEWS_S
-    return last.error or " ".join(last.notes) or (last.success if fresh else "")
+    well = state == ("missing" if isinstance(last, Removal) else "whole")
+    return last.error or " ".join(last.notes) or (last.success if fresh and well else "")

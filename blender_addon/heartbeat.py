@@ -19,8 +19,9 @@ longest_ms = 0.0
 longest_in = ""
 """What was being done then."""
 longest_end_ms = 0.0
-"""The same for beats in which a job ended, which includes making its strip."""
+"""The same for beats in which a job ended, which includes making its strip, and for those that make an undo step of it."""
 
+_to_keep: jobs.Job | None = None
 _kept = 0
 _refused_since = 0.0
 _shown = ""
@@ -53,11 +54,16 @@ def may_edit() -> bool:
 
 
 def _beat() -> float | None:
-    global longest_ms, longest_in, longest_end_ms, _shown
+    global longest_ms, longest_in, longest_end_ms, _shown, _to_keep
     begun = time.perf_counter()
+    keeping, ended = _to_keep, None
     try:
-        ended = jobs.step()
-        _keep(ended or jobs.running())
+        if keeping is not None:
+            _to_keep = None
+            _keep(keeping)
+        else:
+            ended = jobs.step()
+            _to_keep = _changed(ended or jobs.running())
         if ended is not None:
             _ended(ended)
         elif (job := jobs.running()) is not None and job.task.so_far is not None:
@@ -68,7 +74,7 @@ def _beat() -> float | None:
     finally:
         took = 1000 * (time.perf_counter() - begun)
         running = jobs.running()
-        if running is None or running.task.ending:
+        if keeping is not None or running is None or running.task.ending:
             longest_end_ms = max(longest_end_ms, took)
         elif took > longest_ms:
             longest_ms, longest_in = took, running.task.stage
@@ -76,15 +82,21 @@ def _beat() -> float | None:
     if now != _shown:
         _shown = now
         redraw()
+    if _to_keep is not None:
+        return 0.0
     return TICK if jobs.busy() else None
 
 
-def _keep(job: jobs.Job | None) -> None:
-    """Makes one undo step of what the job has changed, at once: what it leaves behind may take a while to go."""
+def _changed(job: jobs.Job | None) -> jobs.Job | None:
+    """The job, when it has just changed strips: what it leaves behind may take a while to go."""
+    return job if job is not None and job.task.succeeded and job.task.changes_strips and _kept != job.number else None
+
+
+def _keep(job: jobs.Job) -> None:
+    """Makes one undo step of what the job has changed. In a beat of its own: Blender writes down the whole file for it."""
     global _kept
-    if job is not None and job.task.succeeded and job.task.changes_strips and _kept != job.number:
-        _kept = job.number
-        _remember(f"Flow Inpaint {job.verb}")
+    _kept = job.number
+    _remember(f"Flow Inpaint {job.verb}")
 
 
 def _ended(job: jobs.Job) -> None:
@@ -115,6 +127,8 @@ def redraw() -> None:
 @persistent
 def _stop_everything(*_: Any) -> None:
     """Another file takes this one's place, or the add-on or Blender leaves. The engine stays warm for the other file."""
+    global _to_keep
+    _to_keep = None  # there is another file by the next beat
     jobs.stop_all()
     previews.close_so_far()
     looking.last_check.clear()

@@ -38,7 +38,7 @@ class _Look(Task):
         with self._tidily():
             self._resolved = removal.resolve(scene, self._request, name, self._folder)
             self._first, self.frames = removal.wanted(self._resolved, self._request)
-            self._float = any(path.suffix.lower() == ".exr" for path in _paths(scene, name))
+            self._float = _first_suffix(scene, name) == ".exr"
             self._snap(scene, self._resolved, self._folder)
 
     def _narrowed(self, _scene: bpy.types.Scene, request: Request) -> Request:
@@ -74,7 +74,7 @@ class Preview(_Look):
         self.image = _loaded(self._folder / "preview" / files[0])
 
     def _render(self, engine: engine_client.Engine) -> Generator[None, None, list[str]]:
-        yield from self._render_strips(engine, self._resolved.renders)
+        yield from self._get_ready(engine, self._resolved)
         return (yield from self._ask(engine, "render", self._document("preview")))["files"]
 
 
@@ -96,14 +96,14 @@ class Check(_Look):
         last_check.update(strip=self.subject, lines=self.lines)
 
     def _ask_for(self, engine: engine_client.Engine) -> Generator[None, None, dict[str, Any]]:
-        yield from self._render_strips(engine, self._resolved.renders)
+        yield from self._get_ready(engine, self._resolved)
         self.stage = "Looking at the matte"
         return (yield from self._ask(engine, "check", self._document("check")))
 
 
-def _paths(scene: bpy.types.Scene, name: str) -> list[Path]:
+def _first_suffix(scene: bpy.types.Scene, name: str) -> str:
     strip = strips.find_source(scene, name)
-    return strips.files.paths(strip)[:1] if strip.type in ("MOVIE", "IMAGE") else []
+    return strips.files.first(strip).suffix.lower() if strip.type in ("MOVIE", "IMAGE") else ""
 
 
 def _loaded(path: Path) -> str:

@@ -210,6 +210,8 @@ class FLOW_INPAINT_OT_look_so_far(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         job = jobs.running()
+        if job is not None and job.task.so_far is not None:
+            job.task.so_far.ask()
         if job is None or job.task.so_far is None or not job.task.so_far.count:
             self.report({"ERROR"}, "No frame of a result is finished yet: wait until the result is being written.")
             return {"CANCELLED"}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,41 @@ class Written:
     passes: Path | None
 
 
-@dataclass
 class SoFar:
-    """The frames of a result that are finished while the job goes on: pictures in `folder`, named by their numbers from `first` on.
+    """The frames of a result that are finished while the job goes on: pictures in `folder`, named by their numbers.
 
-    `start`: the timeline frame of the first one; `count`: how many there are.
+    The engine makes them for as long as the folder is there. That costs it a few percent of a quick job's time, so the folder is
+    made when somebody may look. `first`: the number of the first picture, `start`: its timeline frame; `count`: how many there are.
     """
 
-    folder: Path
-    first: int
-    start: int
-    count: int = 0
+    def __init__(self, folder: Path, first: int, start: int):
+        self.folder, self.first, self.start = folder, first, start
+        self.count = 0
+        self._begin = first
+        self._asked = False
+
+    def ask(self) -> None:
+        """Somebody may look from now on."""
+        if not self._asked:
+            self._asked = True
+            with suppress(OSError):  # a full disk: there is nothing to look at then
+                self.folder.mkdir(parents=True, exist_ok=True)
+
+    def heard(self, done: int) -> None:
+        """`done` frames are whole, counted from the job's first one."""
+        if not self._asked:
+            return
+        if not self.folder.is_dir():
+            self.count = 0  # the disk had no room for them
+            return
+        end = self._begin + done
+        if not self.count:
+            there = set(os.listdir(self.folder))
+            first = end
+            while first > self._begin and f"{first - 1:05d}.jpg" in there:
+                first -= 1
+            self.start, self.first = self.start + first - self.first, first
+        self.count = end - self.first
 
 
 class Outputs:

@@ -117,7 +117,8 @@ class SEQUENCER_PT_flow_inpaint_output(_SequencerTab, bpy.types.Panel):
         whole.enabled = not patch  # a patch has a format of its own, and needs its source
         whole.prop(settings, "format")
         whole.prop(settings, "mute_source")
-        column = layout.column(align=True, heading="Passes")
+        column = mask_channels.labelled(layout, "Passes").column(align=True)
+        column.use_property_split = False  # each would get its name as a label too
         for name in descriptor.passes():
             if not (patch and name == properties.PATCH):
                 column.prop_enum(settings, "passes", name)
@@ -195,6 +196,8 @@ def _draw_job(layout: bpy.types.UILayout, job: jobs.Job, width: int) -> None:
     if job.state is jobs.State.RUNNING:
         layout.progress(factor=job.task.fraction, text=job.status())
         so_far = job.task.so_far
+        if so_far is not None:
+            so_far.ask()  # whoever sees this may press the button
         if so_far is not None and so_far.count:
             last = so_far.start + so_far.count - 1
             layout.operator("flow_inpaint.look_so_far", text=f"Look at Frames {so_far.start} to {last}", icon="IMAGE_DATA")
@@ -204,7 +207,7 @@ def _draw_job(layout: bpy.types.UILayout, job: jobs.Job, width: int) -> None:
 
 def _on_disk(strip: Any) -> tuple[int, list[str]]:
     """How many of the result's files are missing, and which passes it has. The disk is not asked at every redraw."""
-    key = (strip.name, str(strips.files.paths(strip)[0]))
+    key = (strip.name, str(strips.files.first(strip)))
     at, number, there = _seen.get(key, (0.0, 0, []))
     if time.monotonic() - at > _SEEN_S:
         number, there = len(recipe.missing(strip)), passes.found(strip)

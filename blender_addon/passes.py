@@ -22,7 +22,7 @@ _FOOTAGE = {"patch"}
 
 def folder_of(result: Any) -> Path:
     """Where the passes of what a result strip shows lie, if there are any."""
-    path = strips.files.paths(result)[0]
+    path = strips.files.first(result)
     return result_files.passes_beside(path if result.type == "MOVIE" else path.parent)
 
 

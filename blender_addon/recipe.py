@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -110,20 +109,13 @@ def mask_channel_of(scene: bpy.types.Scene, recipe: Recipe, source: Any) -> int:
 
 def identity(strip: Any) -> dict[str, str]:
     """What a strip is known by."""
-    paths = strips.files.paths(strip) if strip.type in ("MOVIE", "IMAGE") else []
-    return {"name": strip.name, "type": strip.type, "file": paths[0].name if paths else ""}
+    file = strips.files.first(strip).name if strip.type in ("MOVIE", "IMAGE") else ""
+    return {"name": strip.name, "type": strip.type, "file": file}
 
 
 def missing(strip: Any) -> list[int]:
     """The numbers of a result strip's files that are not there any more: 0 for a movie."""
-    paths = strips.files.paths(strip)
-    there: dict[Path, set[str]] = {}
-    for folder in {path.parent for path in paths}:
-        try:
-            there[folder] = {entry.name for entry in folder.iterdir()}
-        except OSError:
-            there[folder] = set()
-    return [number for number, path in enumerate(paths) if path.name not in there[path.parent]]
+    return strips.files.missing(strip)
 
 
 def mark(strip: Any, request: Request) -> None:

@@ -64,7 +64,7 @@ class Removal(Task):
 
     def _render(self, engine: engine_client.Engine) -> Generator[None, None, Written]:
         resolved, request = self._resolved, self._request
-        yield from self._render_strips(engine, resolved.renders)
+        yield from self._get_ready(engine, resolved)
         document = job_of(resolved, request, self._first, self.frames)
         whole = document | {"output": self._outputs.document()}
         self.stage = "Looking at the footage"

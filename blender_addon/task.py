@@ -10,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, engine_client, render_process, result_files, strips, warm_engine
+from . import aside, descriptor, engine_client, render_process, result_files, strips, warm_engine
 from .outputs import SoFar
 
 _STARTING = "Starting the engine"
@@ -213,6 +213,8 @@ class Task:
         if bpy.app.background or not engine.previews:
             return document
         self.so_far = SoFar(previews, first, start + first)
+        if engine.previews is True:
+            self.so_far.ask()  # this engine makes them in any case
         return document | {"output": document["output"] | {"previews": str(previews)}}
 
     def _fingerprint(self, engine: engine_client.Engine, document: dict[str, Any], share: float) -> Generator[None, None, dict[str, Any]]:
@@ -224,12 +226,19 @@ class Task:
                 raise
             return {"keys": "", "methods": {}, "width": 0, "height": 0}
 
-    def _render_strips(self, engine: engine_client.Engine, tasks: list[strips.Render]) -> Iterator[None]:
-        """Blender renders what the engine cannot read."""
-        total = sum(task.frames for task in tasks)
-        if not tasks:
+    def _get_ready(self, engine: engine_client.Engine, resolved: strips.Resolved) -> Generator[None, None, None]:
+        """What has to be there before the engine can read: links to files, and what Blender renders, since the engine cannot read it."""
+        if resolved.links:
+            self.stage = "Putting the pictures in order"
+            making = [links.make for links in resolved.links]
+            yield from aside.steps(
+                lambda wanted: [make(wanted) for make in making], lambda: not self._cancelling, lambda: max(self._patience, _SHORT)
+            )
+            self._check_cancelled()
+        total = sum(task.frames for task in resolved.renders)
+        if not resolved.renders:
             return
-        steps = self._snapshot.steps() if self._snapshot else render_process.steps_here(tasks)
+        steps = self._snapshot.steps() if self._snapshot else render_process.steps_here(resolved.renders)
         try:
             for label, done in steps:
                 self.stage, self.fraction = label, _RENDER_SHARE * done / max(total, 1)
@@ -275,7 +284,7 @@ class Task:
             self.fraction = self._begin + self._share * engine.progress.fraction
             self.eta_s = engine.progress.eta_s
             if self.so_far is not None and engine.progress.stage == "write":
-                self.so_far.count = max(engine.progress.done - 1, 0)  # the frame that it is at may not be whole yet
+                self.so_far.heard(max(engine.progress.done - 1, 0))  # the frame that it is at may not be whole yet
 
     def _when_free(self) -> Iterator[None]:
         """Waits until the user is not in the middle of moving something."""

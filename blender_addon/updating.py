@@ -98,7 +98,7 @@ class Update(Task):
 
     def _make(self, engine: engine_client.Engine) -> Generator[None, None, Written | None]:
         """What was written; None when nothing has changed."""
-        yield from self._render_strips(engine, self._resolved.renders)
+        yield from self._get_ready(engine, self._resolved)
         document = removal.job_of(self._resolved, self._request, self._first, self._count)
         self.stage = "Looking for changes"
         whole = document | {"output": self._outputs.document()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 import threading
 
 from . import engine_client
+from .engine_setup import place
 
 _waiting: engine_client.Engine | None = None
 
@@ -34,16 +35,21 @@ class Start:
             give_back(engine)
 
     def _start(self, python: str, version: str) -> None:
+        python, held = place.held(python)
         try:
-            engine = engine_client.Engine(python, version)
+            engine = engine_client.Engine(python, version, held=held)
         except engine_client.EngineError as error:
+            if held is not None:
+                held.end()
             self._error = error
             return
         with self._lock:
-            if not self._left:
+            left = self._left
+            if not left:
                 self.engine = engine
-                return
-        engine.kill()
+        if left:
+            engine.kill()
+        place.tidy_beside(python)
 
 
 def take(python: str, version: str) -> Start:

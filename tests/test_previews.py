@@ -1,6 +1,7 @@
 """Pictures of finished frames while a job goes on."""
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,9 @@ import pytest
 from scenery import save, view
 
 from flow_inpaint import pipeline
-from flow_inpaint.errors import Aborted, BadParameter
+from flow_inpaint.errors import Aborted, BadParameter, Failed
 from flow_inpaint.job import Job
+from flow_inpaint.previews import Previews
 
 COUNT, FIRST, LAST = 8, 2, 6
 
@@ -19,9 +21,15 @@ def job(folder: Path, masked: bool = True, **output: object) -> Job:
     for k in range(COUNT):
         save(folder / f"source/{k:04d}.png", view(96, 64, 3.0 * k, 0.0))
     save(folder / "black.png", np.zeros((64, 96), np.uint8))
+    (folder / "so far" / "seen").mkdir(parents=True, exist_ok=True)
     mask = {"rectangle": [40, 20, 12, 12]} if masked else {"path": "black.png"}
     wanted = {"path": "out.mkv", "format": "ffv1", "previews": "so far/seen"} | output
     return Job.from_document({"source": {"path": "source"}, "mask": mask, "output": wanted, "frames": [FIRST, LAST], "params": {"preset": "draft"}}, folder)
+
+
+class _Still:
+    def __init__(self, index: int):
+        self.index, self.rgb = index, np.zeros((8, 8, 3), np.uint8)
 
 
 @pytest.mark.parametrize("masked", [True, False])
@@ -46,7 +54,39 @@ def test_what_is_said_to_be_finished_is_there_and_whole(tmp_path: Path, masked: 
 
 def test_without_previews_nothing_is_written(tmp_path: Path) -> None:
     pipeline.run(job(tmp_path, previews=None))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["black.png", "out.mkv", "source"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["black.png", "out.mkv", "so far", "source"]
+    assert not list((tmp_path / "so far" / "seen").iterdir())
+
+
+def test_they_are_made_while_their_folder_is_there(tmp_path: Path) -> None:
+    wanted, folder = job(tmp_path), tmp_path / "so far" / "seen"
+    folder.rmdir()
+    pipeline.run(wanted)
+    assert not folder.exists()
+
+
+def test_a_folder_that_comes_and_goes(tmp_path: Path) -> None:
+    previews, picture = Previews(tmp_path / "seen"), _Still(7)
+    assert previews.encoded(picture) is None
+    previews.write(7, None)
+    (tmp_path / "seen").mkdir()
+    encoded = previews.encoded(picture)
+    previews.write(7, encoded)
+    assert (tmp_path / "seen" / "00007.jpg").read_bytes() == encoded
+    shutil.rmtree(tmp_path / "seen")
+    previews.write(8, encoded)
+    assert not (tmp_path / "seen").exists()
+
+
+def test_a_full_disk_costs_the_pictures_and_not_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        if path.name == "00004.jpg":
+            raise Failed(f"{path} could not be written because the disk is full.")
+        path.write_bytes(data)
+
+    monkeypatch.setattr("flow_inpaint.previews.write_whole", full)
+    pipeline.run(job(tmp_path))
+    assert (tmp_path / "out.mkv").exists() and not (tmp_path / "so far" / "seen").exists()
 
 
 def test_a_stopped_job_leaves_the_hosts_folder_and_no_result(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
     ROOT/engine.json    the stamp, written last and in one go: it names the environment that is used. Without it nothing is installed.
     ROOT/e1, e2 ...     environments. Each installation makes a new one where it stays, because environments do not survive being
-                        moved; one that the stamp does not name is half made or outlived, and goes with the next installation.
+                        moved; one that the stamp does not name is half made or outlived. It goes with the next installation or start
+                        of an engine, once nobody works in it (`use`).
     ROOT/t              temporary files of an installation, on the disk whose room was looked at
     ROOT/downloads      wheels and parts of wheels, kept until an installation succeeds
     ROOT/install.log    what the last installation did, every word of pip included
@@ -18,14 +19,16 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from . import locks, use
 from .errors import SetupError, about_folder
 
 FORMAT = 1
@@ -149,7 +152,7 @@ class Place:
         except OSError as error:
             raise about_folder(error, self.root) from error
         with file:
-            if not _lock(file.fileno()):
+            if not locks.alone(file.fileno()):
                 raise SetupError(f"Another Blender is changing the engine in {self.root}: wait until it has finished.")
             yield
 
@@ -168,21 +171,26 @@ class Place:
             raise about_folder(error, self.root) from error
 
     def tidy(self) -> None:
-        """Removes every environment that the stamp does not name, and what an installation that was killed left of its temporary files.
-
-        What is in use on Windows stays for the next time.
+        """Removes every environment that the stamp does not name and nobody works in, and what an installation that was killed left of
+        its temporary files.
         """
-        stamp = self.stamp()
-        for folder in self._environments():
-            if stamp is None or folder.name != stamp.folder:
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.outlived():
+            use.take_away(folder)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def remove(self) -> None:
-        """Everything but the lock, the stamp first. Raises `SetupError` when something stays, or somebody is at work here."""
+    def remove(self, patience: float = 5.0) -> None:
+        """Everything but the lock, the stamp first. Raises `SetupError` when something stays, or somebody is at work here.
+
+        `patience`: seconds within which an engine that was told to end has to be gone.
+        """
         if not self.root.is_dir():
             return
         with self.locked():
+            end = time.monotonic() + patience
+            while any(use.in_use(folder) for folder in self._environments()):
+                if time.monotonic() > end:
+                    raise SetupError(f"Another Blender works with the engine in {self.root}: close it, then remove the engine again.")
+                time.sleep(0.1)
             try:
                 self._stamp.unlink(missing_ok=True)
             except OSError as error:
@@ -193,6 +201,11 @@ class Place:
             left = [path for path in (*self._environments(), self.downloads) if path.exists()]
         if left:
             raise SetupError(f"{left[0]} cannot be removed: close the programs that use it, then remove the engine again.")
+
+    def outlived(self) -> list[Path]:
+        """The environments that are not the one that is installed."""
+        stamp = self.stamp()
+        return [folder for folder in self._environments() if stamp is None or folder.name != stamp.folder]
 
     def _environments(self) -> list[Path]:
         try:
@@ -228,24 +241,37 @@ def _base_is_there(environment: Path) -> bool:
     return bool(home) and Path(home).is_dir()
 
 
-if os.name == "nt":
-    import msvcrt
+def held(python: str) -> tuple[str, use.Use | None]:
+    """An engine's interpreter, held until the use ends; the one that is installed now, where an upgrade has taken that one's environment
+    away meanwhile. None for an interpreter that lies in no place of ours.
+    """
+    own = _place_of(python)
+    if own is None:
+        return python, None
+    try:
+        return python, use.Use(Path(python).parent.parent)
+    except use.Gone:
+        installed = own.environment()
+    try:
+        return str(python_of(installed)), use.Use(installed)
+    except use.Gone:
+        return python, None  # what is missing is said by whoever starts it
 
-    def _lock(descriptor: int) -> bool:
-        try:
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
 
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True  # a network disk that knows no locks: going on is better than never installing
-        return True
+def tidy_beside(python: str, patience: float = 30.0) -> None:
+    """Removes what upgrades have left beside an engine's interpreter because it was in use then. May take seconds, and waits for `patience`
+    seconds more where an engine is about to end.
+    """
+    own, end = _place_of(python), time.monotonic() + patience
+    while own is not None and own.outlived():
+        with suppress(SetupError), own.locked():
+            own.tidy()
+        if time.monotonic() > end:
+            return
+        time.sleep(min(1.0, patience))
+
+
+def _place_of(python: str) -> Place | None:
+    environment = Path(python).parent.parent
+    own = Place(environment.parent)
+    return own if _ENVIRONMENT.fullmatch(environment.name) and own.stamp() is not None else None

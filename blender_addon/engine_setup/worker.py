@@ -23,6 +23,7 @@ from .errors import Cancelled, SetupError
 from .place import LONGEST_WINDOWS_ROOT, Place, Stamp, python_of, site_packages, wheel
 from .plan import Plan
 from .torch_builds import build
+from .use import Use
 
 _PIP_THAT_ONLY_LOOKS = (25, 3)  # older ones download everything to find out what they would install
 _ROOM_FOR_ENVIRONMENT = 60e6
@@ -139,6 +140,7 @@ class Worker:
             self.say(note=note)
         self._stage("Testing the engine on a small clip", 0.97)
         self_test.remove_something(lambda words: self._run_engine(environment, words), self._place.scratch / "clip")
+        Use(environment).end()  # leaves the lock there, also for users who may not write here
         base = getattr(sys, "_base_executable", None) or sys.executable
         return Stamp(environment.name, base, platform.python_version(), self._wheel.version, self._wheel.sha256, self._plan.torch, torch)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
 
-from . import api
+from . import api, headers
 from .errors import StripError
 
 ENGINE_READS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
@@ -20,23 +20,64 @@ _PICTURES_KEPT = 64
 
 
 @dataclass(frozen=True)
+class Links:
+    """A numbered sequence that is to be made of files: hard links, or copies where the disk has none."""
+
+    files: list[Path]
+    folder: Path
+
+    def make(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Takes as long as copying may; ends early when it is not `wanted` any more. Raises `StripError`."""
+        try:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            for number, path in enumerate(self.files):
+                if not wanted():
+                    return
+                twin = self.folder / f"{number:06d}{path.suffix.lower()}"
+                try:
+                    os.link(path, twin)
+                except OSError:
+                    shutil.copyfile(path, twin)
+        except OSError as error:
+            advice = "free some space, or choose another output folder"
+            reason = f"{error.filename or self.folder}: {error.strerror}"
+            raise StripError(f"The pictures cannot be put in order in {self.folder} ({reason}): {advice}.") from error
+
+
+@dataclass(frozen=True)
 class Picture:
-    """What Blender says of a file: size in pixels, whether it has alpha, whether it is more than 8 bits deep."""
+    """A file's size in pixels, whether it has alpha, and whether it is more than 8 bits deep: None where only opening it tells."""
 
     size: tuple[int, int]
     alpha: bool
-    deep: bool
+    deep: bool | None
 
 
 _pictures: dict[tuple[str, int, int], Picture] = {}
 
 
 def paths(strip: api.Strip) -> list[Path]:
-    """The file of a movie strip, or the files of an image strip in the order of its frames; absolute."""
+    """The file of a movie strip, or the files of an image strip in the order of its frames; absolute. Of thousands this takes a while."""
     if strip.type == "MOVIE":
-        return [_absolute(strip, strip.filepath)]
-    folder = _absolute(strip, strip.directory)
-    return [folder / element.filename for element in strip.elements]
+        return [first(strip)]
+    where = folder(strip)
+    return [where / name for name in names(strip)]
+
+
+def first(strip: api.Strip) -> Path:
+    """The file of a movie strip, or of an image strip's first frame; absolute."""
+    return _absolute(strip, strip.filepath) if strip.type == "MOVIE" else folder(strip) / strip.elements[0].filename
+
+
+def folder(strip: api.Strip) -> Path:
+    """Where the files of an image strip lie."""
+    return _absolute(strip, strip.directory)
+
+
+def names(strip: api.Strip) -> list[str]:
+    """The names of an image strip's files, in the order of its frames."""
+    return [element.filename for element in strip.elements]
 
 
 def _absolute(strip: api.Strip, path: str) -> Path:
@@ -47,20 +88,64 @@ def _absolute(strip: api.Strip, path: str) -> Path:
 
 def check(strip: api.Strip) -> None:
     """Raises `StripError` when a file of the strip is missing."""
-    missing = [path for path in paths(strip) if not path.is_file()]
-    if missing:
-        others = f" and {len(missing) - 1} more of its files are" if len(missing) > 1 else " is"
-        raise StripError(f"Strip '{strip.name}': {missing[0]}{others} missing: put it back, or give the strip another file.")
+    lost = missing(strip)
+    if lost:
+        others = f" and {len(lost) - 1} more of its files are" if len(lost) > 1 else " is"
+        path = first(strip) if strip.type == "MOVIE" else folder(strip) / strip.elements[lost[0]].filename
+        raise StripError(f"Strip '{strip.name}': {path}{others} missing: put it back, or give the strip another file.")
+
+
+def missing(strip: api.Strip) -> list[int]:
+    """The numbers of the strip's files that are not there: 0 for a movie."""
+    if strip.type == "MOVIE" or len(strip.elements) == 1:
+        return [] if first(strip).is_file() else [0]
+    where = folder(strip)
+    there = listed(where)
+    # A file may be there under a name in other letters, where the disk does not tell them apart.
+    return [number for number, name in enumerate(names(strip)) if name not in there and not (where / name).is_file()]
+
+
+def listed(where: Path) -> set[str]:
+    """The names of the files in a folder; one look instead of one for each file."""
+    try:
+        with os.scandir(where) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
 
 
 def picture(strip: api.Strip) -> Picture:
-    """Size, alpha and depth of the strip's first picture. Raises `StripError` when Blender cannot read it."""
-    path = paths(strip)[0]
+    """The strip's first picture. Raises `StripError` when Blender cannot read it."""
+    return _known(strip) or _opened_once(strip)
+
+
+def deep(strip: api.Strip) -> bool:
+    """Whether the strip's files are more than 8 bits deep. Raises `StripError` when Blender cannot read them."""
+    found = picture(strip)
+    return bool(_opened_once(strip).deep if found.deep is None else found.deep)
+
+
+def _known(strip: api.Strip) -> Picture | None:
+    """What can be told without having a picture decoded, which keeps Blender's window waiting."""
+    found = headers.read(first(strip))
+    if found is None:
+        return None
+    if strip.type == "MOVIE":
+        # Blender's size is the right one, since it may turn the pictures; but the file may have been exchanged since it looked.
+        size = (strip.elements[0].orig_width, strip.elements[0].orig_height) if len(strip.elements) else (0, 0)
+        if sorted(size) != sorted(found.size):
+            return None
+        return Picture(size, found.alpha, found.deep)
+    return Picture(found.size, found.alpha, found.deep)
+
+
+def _opened_once(strip: api.Strip) -> Picture:
+    path = first(strip)
     try:
         state = os.stat(path)
     except OSError:
         state = None
-    # Blender takes up to 50 ms to open a movie: a file that has not changed is opened once.
+    # A file that has not changed is opened once.
     key = (str(path), state.st_mtime_ns, state.st_size) if state else None
     found = _pictures.get(key) if key else None
     if found is None:
@@ -94,29 +179,31 @@ def movie_rate(strip: api.Strip) -> float:
 
 def readable(strip: api.Strip) -> bool:
     """Whether the engine reads this kind of file. It tries every video."""
-    suffixes = {path.suffix.lower() for path in paths(strip)}
-    return strip.type == "MOVIE" or (len(suffixes) == 1 and suffixes <= ENGINE_READS)
+    if strip.type == "MOVIE":
+        return True
+    suffixes = {"." + name.rpartition(".")[2].lower() for name in names(strip)}
+    return len(suffixes) == 1 and suffixes <= ENGINE_READS
 
 
-def clip(strip: api.Strip, indices: Sequence[int], folder: Path) -> dict[str, Any]:
+def clip(strip: api.Strip, indices: Sequence[int], links: Path) -> tuple[dict[str, Any], Links | None]:
     """`path` and frames of a job's clip that shows these frames of the strip.
 
-    Images whose names alone do not say which they are and in which order are linked, numbered, in `folder`.
+    Images whose names alone do not say which they are and in which order have to be linked first, in the folder `links`.
     """
-    files = paths(strip)
     if strip.type == "MOVIE":
         # Blender counts by the container's duration and holds the last picture where the sound goes on longer. Where the
         # frame rate varies it counts time: the engine is told the rate to find the same pictures.
         turned = {} if api.turns_movies() else {"upright": False}
-        return {"path": str(files[0]), "hold": True, "rate": movie_rate(strip), **turned, **numbers(indices)}
+        return {"path": str(first(strip)), "hold": True, "rate": movie_rate(strip), **turned, **numbers(indices)}, None
+    where, files = folder(strip), names(strip)
     if len(files) == 1:
-        return {"path": str(files[0]), "indices": list(indices)}
-    pattern = _pattern(files)
+        return {"path": str(where / files[0]), "indices": list(indices)}, None
+    pattern = _pattern(where, files)
     if pattern is not None:
-        return {"path": str(pattern), **numbers(indices)}
+        return {"path": str(where / pattern), **numbers(indices)}, None
     used = sorted(set(indices))
-    _link([files[i] for i in used], folder)
-    return {"path": str(folder), **numbers([used.index(i) for i in indices])}
+    at = {index: number for number, index in enumerate(used)}
+    return {"path": str(links), **numbers([at[i] for i in indices])}, Links([where / files[i] for i in used], links)
 
 
 def numbers(indices: Sequence[int]) -> dict[str, Any]:
@@ -127,28 +214,18 @@ def numbers(indices: Sequence[int]) -> dict[str, Any]:
     return {"indices": list(indices)}
 
 
-def _pattern(files: Sequence[Path]) -> Path | None:
-    """`name_####.png` when it means exactly these files in this order."""
-    found = [re.fullmatch(r"(.*?)(\d+)(\D*)", path.name) for path in files]
-    if None in found or len({(one[1], len(one[2]), one[3]) for one in found}) > 1:
+def _pattern(where: Path, files: Sequence[str]) -> str | None:
+    """`name_####.png` when it means exactly these files of the folder in this order."""
+    begin = re.fullmatch(r"(.*?)(\d+)(\D*)", files[0])
+    if begin is None:
         return None
-    before, digits, after = found[0].groups()
-    start = int(digits)
-    if [int(one[2]) for one in found] != list(range(start, start + len(files))) or set("#%") & set(before + after):
+    before, digits, after = begin.groups()
+    start, width = int(digits), len(digits)
+    if set("#%") & set(before + after) or len(str(start + len(files) - 1)) > width:
         return None
-    alike = re.compile(f"{re.escape(before)}\\d{{{len(digits)},}}{re.escape(after)}")
-    if {name for name in os.listdir(files[0].parent) if alike.fullmatch(name)} != {path.name for path in files}:
+    if any(name != f"{before}{number:0{width}d}{after}" for number, name in enumerate(files, start)):
         return None
-    return files[0].parent / f"{before}{'#' * len(digits)}{after}"
-
-
-def _link(files: Sequence[Path], folder: Path) -> None:
-    """Makes `folder` a numbered sequence of these files: hard links, or copies where the file system has none."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for number, path in enumerate(files):
-        twin = folder / f"{number:06d}{path.suffix.lower()}"
-        try:
-            os.link(path, twin)
-        except OSError:
-            shutil.copyfile(path, twin)
+    alike = re.compile(f"{re.escape(before)}\\d{{{width},}}{re.escape(after)}")
+    if sum(alike.fullmatch(name) is not None for name in os.listdir(where)) != len(files):
+        return None
+    return f"{before}{'#' * width}{after}"

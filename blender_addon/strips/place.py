@@ -10,6 +10,7 @@ import bpy
 
 from . import animation, api
 from .errors import StripError
+from .files import listed
 from .treatment import How, of_source
 
 _SAME_FILE = ("alpha_mode",)
@@ -120,11 +121,12 @@ def repoint(strip: api.Strip, result_path: Path, files: list[str] | None) -> Non
 
 def _files(result: Path, files: list[str] | None) -> list[Path]:
     folder = result if result.is_dir() else result.parent
-    paths = [folder / file for file in files] if files else [result]
-    missing = [path for path in paths if not path.is_file()]
+    wanted = files or [result.name]
+    there = listed(folder)
+    missing = [name for name in wanted if name not in there]
     if missing:
-        raise StripError(f"{missing[0]} is missing, so there is nothing to make a strip of: run it again.")
-    return paths
+        raise StripError(f"{folder / missing[0]} is missing, so there is nothing to make a strip of: run it again.")
+    return [folder / name for name in wanted]
 
 
 def _new(scene: bpy.types.Scene, paths: list[Path], channel: int, start: int, name: str) -> api.Strip:

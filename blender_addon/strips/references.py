@@ -95,7 +95,7 @@ def _render(scene: bpy.types.Scene, source: api.Strip, how: How, frame: int, tar
         size, alpha, deep = (scene.render.resolution_x, scene.render.resolution_y), True, False
     else:
         picture = files.picture(source)
-        size, alpha, deep, how = picture.size, picture.alpha, picture.deep, How.PIXELS
+        size, alpha, deep, how = picture.size, picture.alpha, files.deep(source), How.PIXELS
     task = Render(f"Rendering strip '{source.name}'", 1, scene.name, source.name, how, frame, size, folder, alpha, deep)
     before = scene.frame_current
     try:

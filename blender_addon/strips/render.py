@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from . import animation, api
+from . import animation, api, files
 from .errors import StripError
 from .treatment import How
 
@@ -23,7 +23,8 @@ _PNG_END = b"IEND\xaeB`\x82"
 class Render:
     """A strip that Blender renders to PNG files before the engine can start.
 
-    `label` is for the user; `frames` pictures go to `folder`, numbered from 0. Nothing in the scene is changed.
+    `label` is for the user; `frames` pictures go to `folder`, numbered from 0. `deep`: with 16 bits; None: if the strip's files
+    have more than 8, which only opening them tells. Nothing in the scene is changed.
     """
 
     label: str
@@ -35,7 +36,7 @@ class Render:
     size: tuple[int, int]
     folder: Path
     alpha: bool = False
-    deep: bool = False
+    deep: bool | None = False
 
     def run_steps(self) -> Iterator[tuple[int, int]]:
         """Renders one picture a step and yields (done, total) after it.
@@ -77,9 +78,10 @@ class Render:
             channel.mute = False
         action = animation.still(copy, strip)
         strip.blend_type, strip.blend_alpha = "REPLACE", 1.0
+        deep = _deep(strip) if self.deep is None else self.deep
         if self.how is How.PIXELS:
             _untransform(strip)
-        _settings(copy, self.size, self.alpha, self.deep)
+        _settings(copy, self.size, self.alpha, deep)
         copy.view_layers[0].update()  # else the first picture shows animated values as they last were
         return copy.name, action.name if action else None
 
@@ -128,6 +130,11 @@ def _empty(collection: bpy.types.Collection) -> None:
         collection.children.unlink(child)
     for thing in list(collection.objects):
         collection.objects.unlink(thing)
+
+
+def _deep(strip: api.Strip) -> bool:
+    """Whether what the strip is made of has more than 8 bits."""
+    return strip.use_float or any(files.deep(part) for part in api.family(strip) if part.type in ("MOVIE", "IMAGE"))
 
 
 def _untransform(strip: api.Strip) -> None:

@@ -18,7 +18,7 @@ class Resolved:
     """What a strip and a mask channel mean for the engine.
 
     `document` holds `source` and `mask` of a job document; job frame k is timeline frame `start` + k. It is valid
-    once every task of `renders` has run. `how` is for `place`. `floating`: its pictures have floating point samples.
+    once `links` are made and every task of `renders` has run. `how` is for `place`. `floating`: its pictures have floating point samples.
     `notes` are sentences for the user.
     """
 
@@ -28,6 +28,7 @@ class Resolved:
     how: How
     document: dict[str, Any]
     floating: bool = False
+    links: list[files.Links] = field(default_factory=list)
     renders: list[Render] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -144,18 +145,17 @@ def _source(scene: bpy.types.Scene, strip: api.Strip, how: Treatment, found: Res
     """Puts `source` into the document."""
     scene_size = _scene_size(scene)
     if how.how is How.FRAME:
-        size, affine = scene_size, space.IDENTITY
-        alpha, deep = True, any(files.picture(part).deep for part in api.family(strip) if part.type in ("MOVIE", "IMAGE"))
+        size, alpha, affine = scene_size, True, space.IDENTITY
     else:
         picture = files.picture(strip)
-        size, alpha, deep = picture.size, picture.alpha, picture.deep
+        size, alpha = picture.size, picture.alpha
         affine = space.to_scene(strip, size, scene_size)
     if how.how is How.DIRECT:
-        found.document["source"] = _direct(scene, strip, found.start, found.length, folder)
-        found.floating = files.paths(strip)[0].suffix.lower() == ".exr"
+        found.document["source"] = _direct(scene, strip, found, found.start, found.length, folder)
+        found.floating = files.first(strip).suffix.lower() == ".exr"
     else:
         task = _task(scene, strip, how, found.start, found.length, folder)
-        found.document["source"] = _rendered(found, how, replace(task, size=size, alpha=alpha, deep=deep or strip.use_float), found.length)
+        found.document["source"] = _rendered(found, how, replace(task, size=size, alpha=alpha, deep=None), found.length)
     return _Source(found.start, found.length, size, affine)
 
 
@@ -165,7 +165,7 @@ def _mask(scene: bpy.types.Scene, source: _Source, strip: api.Strip, found: Reso
     count = min(source.start + source.length, api.right(strip)) - begin
     how, size, affine = _mask_space(scene, strip)
     if how.how is How.DIRECT:
-        part = _direct(scene, strip, begin, count, folder)
+        part = _direct(scene, strip, found, begin, count, folder)
     else:
         part = _rendered(found, how, _task(scene, strip, how, begin, count, folder), count)
     part["at"] = begin - source.start
@@ -191,8 +191,11 @@ def _scene_size(scene: bpy.types.Scene) -> space.Size:
     return scene.render.resolution_x, scene.render.resolution_y
 
 
-def _direct(scene: bpy.types.Scene, strip: api.Strip, start: int, count: int, folder: Path) -> dict[str, Any]:
-    return files.clip(strip, timing.indices(strip, scene, start, count), folder)
+def _direct(scene: bpy.types.Scene, strip: api.Strip, found: Resolved, start: int, count: int, folder: Path) -> dict[str, Any]:
+    clip, links = files.clip(strip, timing.indices(strip, scene, start, count), folder)
+    if links is not None:
+        found.links.append(links)
+    return clip
 
 
 def _task(scene: bpy.types.Scene, strip: api.Strip, how: Treatment, start: int, count: int, folder: Path) -> Render:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from struct import pack, unpack
+from struct import Struct
 
 import bpy
 
@@ -16,6 +16,7 @@ from . import api
 from .errors import StripError
 
 _FINE = 16
+_FLOAT = Struct("f")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def indices(strip: api.Strip, scene: bpy.types.Scene, start: int, count: int) ->
     if content.count < 1:
         raise StripError(f"Strip '{strip.name}' has no frames left, because its trims are longer than its file: set them back.")
     begin = api.left(strip)
-    places = [_place(strip, content, frame) for frame in range(begin, start + count)]
+    places = _places(strip, content, range(begin, start + count))
     shift = api.media_trim(strip)[0]
     return [shift + shown for shown in _shown(strip, places, content.rate)[start - begin :]]
 
@@ -47,11 +48,16 @@ def first_shown(scene: bpy.types.Scene, strip: api.Strip) -> int:
     return indices(strip, scene, api.left(strip), 1)[0]
 
 
-def _place(strip: api.Strip, content: Content, frame: int) -> float:
-    begin, end = api.content_start(strip), api.content_end(strip)
-    distance = max(end - 1 - frame if strip.use_reverse_frames else frame - begin, 0.0)
-    place = min(_single(_single(distance) * content.rate), content.count - 1.0)
-    return place - _single(math.fmod(place, strip.strobe)) if strip.strobe > 1 else place
+def _places(strip: api.Strip, content: Content, frames: range) -> list[float]:
+    # Blender's properties are slow to read, and there may be thousands of frames.
+    begin, end, backwards, strobe = api.content_start(strip), api.content_end(strip), strip.use_reverse_frames, strip.strobe
+    last = content.count - 1.0
+    places = []
+    for frame in frames:
+        distance = max(end - 1 - frame if backwards else frame - begin, 0.0)
+        place = min(_single(_single(distance) * content.rate), last)
+        places.append(place - _single(math.fmod(place, strobe)) if strobe > 1 else place)
+    return places
 
 
 def _shown(strip: api.Strip, places: list[float], rate: float) -> list[int]:
@@ -95,4 +101,4 @@ def _length_at(strip: api.Strip, scene: bpy.types.Scene, fps: int) -> int:
 
 
 def _single(value: float) -> float:
-    return unpack("f", pack("f", value))[0]
+    return _FLOAT.unpack(_FLOAT.pack(value))[0]

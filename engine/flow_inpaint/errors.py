@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 
+from .device_errors import is_device_failure, is_out_of_memory
+
 
 class FlowInpaintError(Exception):
     """Base of every error that this engine raises on purpose.
@@ -98,7 +100,7 @@ def explained(error: BaseException) -> FlowInpaintError:
         return error
     if isinstance(error, KeyboardInterrupt):
         return Aborted("Stopped.")
-    if isinstance(error, MemoryError) or _is_opencv_out_of_memory(error):
+    if is_out_of_memory(error) or _is_opencv_out_of_memory(error):
         return OutOfMemory(_NO_MEMORY)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failed("The disk is full: free some space, or choose another place for the output.")
@@ -106,7 +108,9 @@ def explained(error: BaseException) -> FlowInpaintError:
         return Failed("Too many files are open: close other programs, or raise the limit (ulimit -n).")
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return OutOfMemory(_NO_MEMORY)
-    if _is_lost_card(error):
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return Failed("No more threads can be started: close other programs, or raise the limit (ulimit -u).")
+    if is_device_failure(error):
         return Failed("The graphics card has failed or is gone: run the job again, or with the device cpu.")
     what = f"{type(error).__name__}: {error}".rstrip(".: \n")
     return Unforeseen(f"Something went wrong inside Flow Inpaint ({what}): please report it.")
@@ -115,8 +119,3 @@ def explained(error: BaseException) -> FlowInpaintError:
 def _is_opencv_out_of_memory(error: BaseException) -> bool:
     # By name, because importing OpenCV takes longer than everything else here; -4 is its StsNoMem.
     return type(error).__module__.startswith("cv2") and getattr(error, "code", None) == -4
-
-
-def _is_lost_card(error: BaseException) -> bool:
-    # PyTorch says so in the text alone; its AcceleratorError is a RuntimeError too.
-    return isinstance(error, RuntimeError) and str(error).startswith(("CUDA error", "HIP error", "MPS backend"))

@@ -32,8 +32,10 @@ its number. `names` are the passes that are wanted (see `effect.toml`); all, if 
 pictures of job frames, one file each.
 
 `previews` is a folder for what a host shows while the job goes on: a JPEG picture of each job frame that is finished, NNNNN.jpg
-by its number, never seen half written. Frames are finished in their order: while the progress of the stage "write" says `done`,
-at least `done` - 1 are there. The folder is the host's, which removes it, however the job ends.
+by its number, never seen half written. They are made for as long as the folder is there: it is the host's, which makes it when
+somebody may look, and removes it, however the job ends; the engine removes it when the disk has no room for them. Frames are
+finished in their order: while the progress of the stage "write" says `done`, at least `done` - 1 are there, if the folder was
+there before the stage began.
 """
 from __future__ import annotations
 
@@ -196,12 +198,15 @@ def _kind(value: Any) -> str:
 
 
 def _path(value: Any, name: str, base: Path) -> Path:
-    if not isinstance(value, str) or not value or "\0" in value or not _nameable(value):
+    if not isinstance(value, str) or not nameable(value):
         raise BadParameter(f"{name} has to be a file name, not {value!r}.")
     return base / Path(value)
 
 
-def _nameable(text: str) -> bool:
+def nameable(text: str) -> bool:
+    """Whether a file may have this name."""
+    if not text or "\0" in text:
+        return False
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
@@ -244,7 +249,7 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
         indices = tuple(_whole(v, f"{name}.indices", 0) for v in indices)
     count = table.get("count")
     layer = table.get("layer")
-    if layer is not None and (not isinstance(layer, str) or not layer or "\0" in layer or not _nameable(layer)):
+    if layer is not None and (not isinstance(layer, str) or not nameable(layer)):
         raise BadParameter(f"{name}.layer has to be the name of a layer, not {layer!r}.")
     return ClipSpec(
         path=_path(table["path"], f"{name}.path", base),

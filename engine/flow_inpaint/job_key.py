@@ -20,6 +20,8 @@ from .references import digest
 from .survey import Survey
 from .tone import Tone
 
+#: What they lead to is in the key: the machine, and the methods.
+_OF_THE_MACHINE = ("device", "device_failure")
 _LIBRARIES = ("numpy", "cv2", "av", "scipy")
 
 
@@ -39,7 +41,7 @@ def job_key(
         "machine": [platform.machine(), methods.machine.name if methods.networks else "cpu"],
         "weights": _weights(methods),
         "methods": methods.names,
-        "params": dict(params),
+        "params": {name: value for name, value in params.items() if name not in _OF_THE_MACHINE},
         "region": [(part.start, part.stop) for part in surveyed.region],
         "needed": surveyed.needed,
         "mattes": surveyed.digest,

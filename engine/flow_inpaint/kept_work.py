@@ -74,6 +74,9 @@ class WorkPlace:
             self._lock.release(delete=not keep)
             if not keep:
                 self.path.rmdir()
+        except FileNotFoundError:
+            # Somebody has deleted it: no reason to call a job failed that is done.
+            return
         except OSError as error:
             raise Failed(f"The work folder {self.path} cannot be deleted ({error.strerror}): delete it by hand.") from error
 
@@ -104,6 +107,8 @@ def kept_work(
         yield work
     except BaseException as thrown:
         work.give_up(keep=_worth_keeping(thrown, keep, bool(work.resumed)))
+        if isinstance(thrown, OSError) and thrown.filename and Path(os.fsdecode(thrown.filename)).parent == work.path:
+            raise disk_trouble(Path(os.fsdecode(thrown.filename)), thrown) from thrown
         raise
     work.give_up(keep=False)
 

@@ -88,7 +88,7 @@ class _Run:
     ):
         self.job, self.clock, self.say, self.keep_work = job, clock, on_message, keep_work
         params = job.params
-        self.methods = Methods.of(params, machine or Machine(str(params["device"]), on_message))
+        self.methods = Methods.of(params, machine or Machine(str(params["device"]), on_message, after_failure=str(params["device_failure"])))
         machine = self.methods.machine
         self.tone = Tone()
         self.completion = self.methods.completion.make()
@@ -150,10 +150,17 @@ class _Run:
             masked=masked / (count * info.width * info.height),
             unseen=unseen / max(masked, 1),
             seconds=round(clock.seconds(), 3),
-            device=self.methods.machine.name if self.methods.networks else "cpu",
+            device=self._device(),
             **self.methods.names,
             passes=folders,
         )
+
+    def _device(self) -> str:
+        """What the networks ran on, for a person."""
+        if not self.methods.networks:
+            return "cpu"
+        machine = self.methods.machine
+        return f"{machine.name}, then cpu" if machine.card_has_failed else machine.name
 
     def _filled(
         self,

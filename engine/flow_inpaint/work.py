@@ -7,6 +7,7 @@ record carries its length and a checksum, so that a torn end, and pages that a p
 """
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -262,6 +263,9 @@ def fill_with_zeros(file: RawIOBase, size: int) -> None:
 
 
 def disk_trouble(path: Path, error: OSError) -> Failed:
+    """What to say about an error at a file of the work folder."""
+    if error.errno in (errno.ENOENT, errno.ESTALE):
+        return Failed(f"The work folder {path.parent} was deleted while the job was running: run it again, it begins anew.")
     return Failed(f"The work folder {path.parent} cannot be written: {error.strerror}. {_ADVICE}")
 
 

@@ -1,4 +1,4 @@
-"""The clips of real_blender.sh: a street that moves, a box that crosses it, and the box's matte.
+"""The clips of real_blender.sh: a street that moves, a box that crosses it, and the box's matte. The same large and short, as hd.*.
 
     python real_clips.py FOLDER
 """
@@ -30,6 +30,16 @@ def make(folder: Path) -> None:
             cv2.imwrite(str(folder / "matte" / f"matte_{k:04d}.png"), matte)
             movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         movie.mux(stream.encode())
+    for name in ("hd", "hd_matte"):
+        with av.open(str(folder / f"{name}.mp4"), "w") as movie:
+            stream = movie.add_stream("libx264", Fraction(24), options={"crf": "16", "preset": "veryfast"})
+            stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+            for k in range(24):
+                picture, x = cv2.resize(wall[:, 2 * k : 2 * k + WIDTH], (1920, 1080)), 180 + 24 * k
+                picture = np.zeros_like(picture) if name == "hd_matte" else picture
+                picture[390:790, x : x + 240] = 255
+                movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            movie.mux(stream.encode())
 
 
 if __name__ == "__main__":

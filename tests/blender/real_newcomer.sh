@@ -5,7 +5,7 @@
 # Somebody who has just got Blender: a home of their own, with a space and an accent in its name, and no engine.
 newcomer() {
     mkdir -p "$work/new cömer/home"
-    timeout 300 chroot "$root" env -i HOME="$work/new cömer/home" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin \
+    timeout 600 chroot "$root" env -i HOME="$work/new cömer/home" LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin \
         TMPDIR="$work/tmp" LIBGL_ALWAYS_SOFTWARE=1 REAL_WORK="$work" "${certificates[@]}" "$@"
 }
 certificates=()
@@ -46,6 +46,28 @@ first_run() {
     grep '^{"engine": "installed"' "$work/engine.log" || { cat "$work/engine.log"; fail "the command does not say what it installed"; }
     newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset draft >"$work/engine.log" 2>&1 ||
         { cat "$work/engine.log"; fail "the engine that was installed does not do the job"; }
+    two_blenders
+}
+
+# The engine is installed anew while another Blender works with it: that one finishes, and what it used goes afterwards.
+two_blenders() {
+    say "an upgrade while another Blender works"
+    local engine old job worker
+    engine=$(dirname "$(find "$work/new cömer" -name engine.json)")
+    old=$(sed -n 's/.*"folder": "\(e[0-9]*\)".*/\1/p' "$engine/engine.json")
+    newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset high >"$work/other.log" 2>&1 &
+    job=$!
+    while kill -0 "$job" 2>/dev/null && ! grep -q "Following the motion" "$work/other.log"; do sleep 0.1; done
+    worker=$(pgrep -f "^$engine/$old/bin/python -m flow_inpaint serve") || { cat "$work/other.log"; fail "the other Blender has no engine at work"; }
+    kill -STOP "$worker"  # it is to be at work for as long as the installation takes
+    newcomer blender -b --online-mode --command flow_inpaint --install-engine --torch none >"$work/engine.log" 2>&1 ||
+        { kill -CONT "$worker"; cat "$work/engine.log"; fail "the engine was not installed while another Blender works"; }
+    [ -d "$engine/$old/lib" ] || fail "the engine was taken away from the Blender that works with it"
+    kill -CONT "$worker"
+    wait "$job" || { cat "$work/other.log"; fail "the other Blender's job failed"; }
+    newcomer blender -b "$work/first run/edit.blend" --command flow_inpaint --strip Street --mask-channel 3 --preset draft >"$work/engine.log" 2>&1 ||
+        { cat "$work/engine.log"; fail "the new engine does not do the job"; }
+    [ ! -e "$engine/$old" ] || fail "what nobody uses any more stays: $engine/$old"
 }
 
 # The static repository that build_addon.py makes, as a file:// address: installed from it, and updated when it has a newer zip.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ sys.path.insert(0, os.environ["REAL_WORK"])
 from window_tools import WORK, open_tab, over, pause, photograph, press, room, say, sequencer, start, tell, until, window
 
 FRAME = 15
+OUTPUT_HEIGHT = 560
 CAR = [(122, 280), (125, 232), (158, 215), (172, 178), (182, 146), (248, 144), (272, 180), (322, 228), (400, 270), (392, 302), (260, 310), (150, 304)]
 """Around the car in that frame, in pixels from the top left of 640 by 360."""
 
@@ -102,6 +104,19 @@ def mattes() -> Iterator[None]:
     yield from photograph("3_ready.png")
 
 
+def reference() -> Iterator[None]:
+    """The frame that the check says is the best to paint, given out: its strip lies on the reference channel."""
+    told = " ".join(room("looking").last_check["lines"])
+    yield from show(int(re.search(r"Best to paint as a reference: frame (\d+)", told)[1]))
+    assert press("sequencer.flow_inpaint_export_frame") == {"FINISHED"}
+    assert scene().flow_inpaint.reference_channel == 3
+    yield from pause(0.5)
+    yield from photograph("10_reference.png")
+    strips().remove(next(strip for strip in strips() if strip.channel == 3))
+    scene().flow_inpaint.reference_channel = 0
+    yield from show(FRAME)
+
+
 def removal() -> Iterator[None]:
     room("looking").last_check.clear()
     scene().flow_inpaint.passes = {"unseen", "confidence"}
@@ -109,10 +124,13 @@ def removal() -> Iterator[None]:
     yield from until(lambda: job.task.fraction > 0.45 or over(job))
     yield from photograph("4_running.png")
     yield from until(lambda: over(job) or (job.task.so_far and job.task.so_far.count > FRAME))
+    preview = next(area for area in window().screen.areas if area.type == "SEQUENCE_EDITOR" and area.spaces.active.view_type == "PREVIEW")
+    preview.type = "IMAGE_EDITOR"  # beside the panel, rather than in a window over it
     press("flow_inpaint.look_so_far")
     yield from pause(0.6)
     yield from photograph("8_so_far.png")
-    close_second_window()
+    preview.type = "SEQUENCE_EDITOR"
+    preview.spaces.active.view_type = "PREVIEW"
     yield from until(lambda: over(job))
     assert job.state is room("jobs").State.DONE, job.text
     yield from show(FRAME)
@@ -142,11 +160,38 @@ def afterwards() -> Iterator[None]:
     yield from photograph("9_passes.png")
 
 
+def what_is_written() -> Iterator[None]:
+    """The panel with its Output unfolded, which no script can do to it: another class takes its place."""
+    folded, below = room("panels").SEQUENCER_PT_flow_inpaint_output, room("panels").SEQUENCER_PT_flow_inpaint_advanced
+    unfolded = type("SEQUENCER_PT_flow_inpaint_unfolded", (folded,), {"bl_options": set()})
+    swap((folded, below), (unfolded, below))
+    active("Street")
+    with bpy.context.temp_override(window=window(), area=sequencer()[0]):
+        bpy.ops.screen.screen_full_area()
+    yield from pause(1.0)
+    _, sidebar = sequencer()
+    top = window().height - sidebar.y - sidebar.height
+    yield from photograph("11_output.png", f"{sidebar.width}x{OUTPUT_HEIGHT}+{sidebar.x}+{top}")
+    with bpy.context.temp_override(window=window(), area=sequencer()[0]):
+        bpy.ops.screen.back_to_previous()
+    swap((unfolded, below), (folded, below))
+    yield from pause(0.5)
+
+
+def swap(hidden: tuple[type, ...], shown: tuple[type, ...]) -> None:
+    for one in hidden:
+        bpy.utils.unregister_class(one)
+    for one in shown:
+        bpy.utils.register_class(one)
+
+
 def story() -> Iterator[None]:
     yield from make_edit()
     yield from mattes()
+    yield from reference()
     yield from removal()
     yield from afterwards()
+    yield from what_is_written()
     (WORK / "last_engine").write_text("0")
     print("WINDOW OK", flush=True)
     bpy.ops.wm.quit_blender()

@@ -135,10 +135,10 @@ def scaled() -> dict[str, Any]:
 
 
 def opened_once() -> dict[str, Any]:
-    """A file is opened by Blender once, until another takes its place."""
+    """A file whose beginning does not tell enough is opened by Blender once, until another takes its place."""
     edit("opened")
     files, opened = room("strips.files"), []
-    picture = WORK / f"opened-{VERSION}.png"
+    picture = WORK / f"opened-{VERSION}.bmp"  # by its name; Blender goes by what is in it
     shutil.copyfile(CLIPS / "coordinates_160x96.png", picture)
     strip = strips().new_image("opened", str(picture), 7, 1)
     before = files._opened
@@ -155,6 +155,24 @@ def opened_once() -> dict[str, Any]:
     finally:
         files._opened = before
     return {"sizes": sizes, "opened": len(opened), "gone": gone}
+
+
+def looked_at() -> dict[str, Any]:
+    """The finished frames of a job whose first picture is number 3, on frame 103: looked at from the beginning, or later, or never."""
+    told = {}
+    for name, asked_at in (("beginning", 0), ("late", 4), ("never", 99)):
+        folder = WORK / f"looked-{name}-{VERSION}"
+        so_far, counts = room("outputs").SoFar(folder, 3, 103), []
+        for done in range(7):
+            if done == asked_at:
+                so_far.ask()
+            # The engine encodes ahead: the frame after the next one has been passed over without a picture when it is asked.
+            if folder.is_dir() and (asked_at == 0 or done > asked_at + 1):
+                (folder / f"{3 + done - 1:05d}.jpg").touch()
+            so_far.heard(done)
+            counts.append([so_far.first, so_far.start, so_far.count])
+        told[name] = counts
+    return told
 
 
 def patch() -> dict[str, Any]:
@@ -250,6 +268,7 @@ answer(
         "revealed": revealed,
         "scaled": scaled,
         "opened_once": opened_once,
+        "looked_at": looked_at,
         "patch": patch,
         "made_again": made_again,
         "some_frames_and_a_cut": some_frames_and_a_cut,

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import bpy
+from scripts_real_edit import span, strips_of
 from window_tools import over, pause, photograph, press, room, say, sequencer, start, until, window
 
 
 def story(edited: Callable[[], Any]) -> Iterator[None]:
     """`edited`: gives the scene."""
-    strips, settings = edited().sequence_editor.strips, edited().flow_inpaint
+    strips, settings = strips_of(edited()), edited().flow_inpaint
     press("flow_inpaint.job", action="CLEAR")
     for strip in list(strips):
         if "flow_inpaint" in strip.keys():
@@ -34,11 +35,11 @@ def story(edited: Callable[[], Any]) -> Iterator[None]:
         bpy.ops.wm.window_close()
     yield from pause(0.5)
 
-    result = next(strip for strip in edited().sequence_editor.strips if "flow_inpaint" in strip.keys())
+    result = next(strip for strip in strips_of(edited()) if "flow_inpaint" in strip.keys())
     edited().sequence_editor.active_strip = result
     assert press("sequencer.flow_inpaint_passes", action="REVEAL") == {"FINISHED"}
     shown = room("passes").revealed(edited(), room("recipe").read(result).id)
-    assert len(shown) == 4 and all(strip.mute and (strip.left_handle, strip.duration) == (1, 60) for strip in shown), shown
+    assert len(shown) == 4 and all(strip.mute and span(strip) == (1, 60) for strip in shown), shown
     area, _ = sequencer()
     with bpy.context.temp_override(window=window(), area=area, region=next(r for r in area.regions if r.type == "WINDOW")):
         bpy.ops.sequencer.view_all()
@@ -51,14 +52,14 @@ def story(edited: Callable[[], Any]) -> Iterator[None]:
         yield from photograph(f"15_{name.lower()}.png")
         strip.mute = True
     assert press("sequencer.flow_inpaint_passes", action="REMOVE") == {"FINISHED"}
-    edited().sequence_editor.strips.remove(result)
+    strips_of(edited()).remove(result)
 
-    edited().sequence_editor.active_strip, settings.result = edited().sequence_editor.strips["Street"], "patch"
+    edited().sequence_editor.active_strip, settings.result = strips_of(edited())["Street"], "patch"
     job = start(preset="draft")
     yield from until(lambda: over(job))
     assert job.state is room("jobs").State.DONE, job
-    patch = edited().sequence_editor.strips[job.task.strip_name]
-    assert (patch.type, patch.blend_type, patch.alpha_mode, patch.duration) == ("IMAGE", "ALPHA_OVER", "STRAIGHT", 60), patch
+    patch = strips_of(edited())[job.task.strip_name]
+    assert (patch.type, patch.blend_type, patch.alpha_mode, span(patch)[1]) == ("IMAGE", "ALPHA_OVER", "STRAIGHT", 60), patch
     edited().sequence_editor.active_strip = patch
     yield from pause(1.0)
     yield from photograph("16_patch.png")

@@ -192,7 +192,8 @@ def decoded(file: str, frames: int) -> Callable[[], dict[str, Any]]:
         work = task(scene, "file", frames, folder=file.replace("/", " "), deep=True)
         for _ in work.run_steps():
             pass
-        return {"file": file, "pictures": [str(path) for path in sorted(work.folder.iterdir())]}
+        pictures = [str(path) for path in sorted(work.folder.iterdir())]
+        return {"file": file, "pictures": pictures, "version": list(bpy.app.version[:2])}
 
     return case
 

@@ -132,6 +132,8 @@ def numbers(of: bpy.types.Scene, frames: list[int]) -> list[int | None]:
 
 def run(resolved: Any) -> None:
     """Does all the rendering that a resolved strip asks for."""
+    for links in resolved.links:
+        links.make()
     for task in resolved.renders:
         for _ in task.run_steps():
             pass

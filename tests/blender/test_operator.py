@@ -81,7 +81,7 @@ def test_one_undo_step(case):
         ("no_such_strip", "There is no strip named 'Nobody'"),
         ("no_mask", "channel 7"),
         ("unsaved", "has never been saved: save it, or give a whole path."),
-        ("engine_unset", "The engine is not installed yet: press Install Engine (without a window: blender -b --command flow_inpaint --install-engine)."),
+        ("engine_unset", "The engine is not installed yet: press Install Engine (without a window: blender -b --online-mode --command flow_inpaint --install-engine)."),
         ("engine_missing", "python-missing does not exist: set 'Engine Python'"),
         ("engine_bare", "The engine is not installed in"),
         ("engine_refuses", "The matte covers everything. There is nothing to take pixels from."),

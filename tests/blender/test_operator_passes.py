@@ -68,6 +68,13 @@ def test_a_file_is_opened_once_until_it_changes(case):
     assert found["sizes"] == [[160, 96]] * 3 + [[320, 192]] and found["opened"] == 3 and "opened-" in found["gone"]
 
 
+def test_finished_frames_are_counted_from_the_first_that_has_a_picture(case):
+    found = case("looked_at")
+    assert found["beginning"] == [[3, 103, done] for done in range(7)]
+    assert [count for _, _, count in found["late"]] == [0, 0, 0, 0, 0, 0, 1] and found["late"][-1] == [8, 108, 1]
+    assert [count for _, _, count in found["never"]] == [0] * 7
+
+
 def test_a_patch_is_made_again_where_something_has_changed(case):
     found = case("patch")
     assert found["result"]["done"] == "updated" and found["result"]["frames"] == 6 and found["nothing"] == "nothing"

@@ -49,6 +49,21 @@ def start(**given: Any) -> Any:
     return room("jobs").listed[-1]
 
 
+def measured(owner: Any, name: str) -> list[tuple[float, float]]:
+    """Measures every call of a function from now on: milliseconds on the clock, and of this thread's own work. The machine may be busy."""
+    inner, took = getattr(owner, name), []
+
+    def outer(*arguments: Any, **named: Any) -> Any:
+        begun, begun_own = time.perf_counter(), time.thread_time()
+        try:
+            return inner(*arguments, **named)
+        finally:
+            took.append((1000 * (time.perf_counter() - begun), 1000 * (time.thread_time() - begun_own)))
+
+    setattr(owner, name, outer)
+    return took
+
+
 def over(job: Any) -> bool:
     return job.over
 
@@ -63,9 +78,10 @@ def pause(seconds: float) -> Iterator[None]:
     yield from until(lambda: time.monotonic() > end)
 
 
-def photograph(name: str) -> Iterator[None]:
-    """A picture of the whole screen; Blender goes on meanwhile."""
-    camera = subprocess.Popen(["import", "-window", "root", str(WORK / "shots" / name)])
+def photograph(name: str, part: str = "") -> Iterator[None]:
+    """A picture of the whole screen, or of a part of it (ImageMagick's WxH+X+Y); Blender goes on meanwhile."""
+    cut = ["-crop", part, "+repage"] if part else []
+    camera = subprocess.Popen(["import", "-window", "root", *cut, str(WORK / "shots" / name)])
     while camera.poll() is None:
         yield
     assert camera.returncode == 0

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 
 from flow_inpaint.completion.dfc_net import DFCNet  # noqa: E402
 from flow_inpaint.completion.dfc_shot import beats, complete_shot  # noqa: E402
-from flow_inpaint.errors import Aborted, OutOfMemory  # noqa: E402
+from flow_inpaint.errors import Aborted, BadWeights, OutOfMemory  # noqa: E402
+from short_memory import ShortMemory  # noqa: E402
 
 WIDTH = 0.0625
 SIZE = (45, 62)
@@ -272,6 +273,34 @@ def test_then_half_precision(net, monkeypatch):
     assert short.calls[:3] == [(2, False), (1, False), (1, True)]
     assert "half precision" in said[-1]
     assert np.abs(made[0] - wanted[0]).max() < 0.1 * wanted[0].std()
+
+
+def test_little_memory_gives_the_same_flow(net):
+    """In less and less memory: smaller batches and half precision, and flow within what these allow."""
+    given, held = shot(4, (135, 240)), [*net.parameters(), *net.buffers()]
+
+    def made_in(limit, **how):
+        said = []
+        with ShortMemory(limit, held) as memory:
+            return completed(*given, net, say=said.append, **how), memory.peak, said
+
+    wanted, several, _ = made_in(float("inf"), batch=4)
+    _, one, _ = made_in(float("inf"), batch=1)
+    _, least, _ = made_in(float("inf"), batch=1, half=True)
+    assert several > 1.2 * one > 1.2 * 1.2 * least, (several, one, least)
+    for limit, words, tolerance in (((several + one) / 2, "in batches of", 1e-4), ((one + least) / 2, "in half precision", 0.1)):
+        made, _, said = made_in(limit, batch=4)
+        assert words in said[-1], said
+        for a, b in zip(made, wanted, strict=True):
+            assert np.abs(a - b).max() < tolerance * b.std()
+
+
+def test_weights_that_make_no_numbers():
+    torch.manual_seed(0)
+    bad = DFCNet.build(1, width=WIDTH)
+    bad.stages[0].layer5.last.weight.data[:] = 3e38
+    with pytest.raises(BadWeights, match="The weights of DFC-Net make no numbers .* choose completion = smooth"):
+        completed(*shot(3), bad)
 
 
 def test_then_an_error(net, monkeypatch):

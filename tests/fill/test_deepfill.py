@@ -11,8 +11,9 @@ from shared_data import golden_state, shared
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
-from flow_inpaint.errors import Aborted, OutOfMemory  # noqa: E402
+from flow_inpaint.errors import Aborted, BadWeights, OutOfMemory  # noqa: E402
 from flow_inpaint.fill.deepfill import ContextualAttention, DeepFill, Filler  # noqa: E402
+from short_memory import ShortMemory  # noqa: E402
 
 WHOLE, SMALLEST = 1 << 40, 1
 #: Of the reference's standard deviation. A right implementation is three times better, a wrong one a thousand times worse.
@@ -464,15 +465,53 @@ def test_smaller_pictures_when_smaller_steps_do_not_help():
     picture, unknown = scene(300, 400)
     unknown[100:200, 100:240] = True
     said, sizes = [], []
-    filler = Filler(short_of_memory(seeded(), 2), notify=said.append)
+    filler = Filler(short_of_memory(seeded(), 3), notify=said.append)
     filler.network.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape[2:])))
     filled = filler(picture, unknown)
     np.testing.assert_array_equal(filled[~unknown], picture[~unknown])
-    assert sizes == [(300, 400), (300, 400), (150, 200)]
-    assert len(said) == 2 and "at most 200 pixels" in said[1]
+    assert sizes == [*[(300, 400)] * 3, (150, 200)]
+    assert len(said) == 3 and "half precision" in said[1] and "at most 200 pixels" in said[2]
     # And no trying again at the next picture.
     filler(picture, unknown)
-    assert sizes[3:] == [(150, 200)] and len(said) == 2
+    assert sizes[4:] == [(150, 200)] and len(said) == 3
+
+
+def test_little_memory_gives_the_same_picture():
+    """A thin network and a large hole, in less and less memory: the same within two levels of 255, before pictures become smaller."""
+    picture, unknown = scene(448, 448)
+    unknown[130:300, 130:300] = True
+    held = list(seeded().parameters())
+
+    def filled(limit):
+        said = []
+        with ShortMemory(limit, held) as memory:
+            return Filler(seeded(), notify=said.append)(picture, unknown), memory, said
+
+    whole, all_there_is, _ = filled(float("inf"))
+    for share, words in ((0.5, "smaller steps"), (0.44, "half precision")):
+        made, memory, said = filled(share * all_there_is.peak)
+        assert memory.refused and words in said[-1], (share, said)
+        assert np.abs(made - whole).max() < 2
+
+
+def test_full_precision_when_half_overflows():
+    picture, unknown = scene(64, 64)
+    network = seeded()
+    network.stage_1.down.out[0].conv[0].weight.data *= 2e4
+    network.stage_1.down.out[1].conv[1].weight.data *= 100
+    wanted = Filler(network)(picture, unknown)
+    said = []
+    made = Filler(network, dtype=torch.float16, notify=said.append)(picture, unknown)
+    assert len(said) == 1 and "full precision" in said[0] and np.isfinite(made).all()
+    np.testing.assert_allclose(made, wanted, atol=20)
+
+
+def test_weights_that_make_no_numbers():
+    picture, unknown = scene(64, 64)
+    network = seeded()
+    network.stage_2.CAttn.out[0].conv[0].weight.data[:] = 3e38
+    with pytest.raises(BadWeights, match="The weights of DeepFill make no numbers .* choose another fill"):
+        Filler(network)(picture, unknown)
 
 
 @pytest.mark.parametrize(

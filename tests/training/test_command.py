@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 
 import pytest
@@ -50,6 +51,14 @@ def test_train_and_export_from_the_command_line(tmp_path, capfd):
                 values = file.get_tensor(name)
                 assert values.dtype in (torch.float16, torch.int64)
                 assert torch.equal(values, learnt[f"stages.{number}.{name}"].to(values.dtype))
+    own = ["export", str(tmp_path / "run"), "--role", "dfc_stage1", "--out", str(tmp_path / "own"), "--licence"]
+    assert cli.main([*own, 'CC0-1.0,\nmine \x7f"all"']) == 0
+    (table,) = tomllib.loads((tmp_path / "own" / "catalog.toml").read_text())["sets"]
+    with safetensors.safe_open(tmp_path / "own" / table["file"], "pt") as file:
+        inner = json.loads(file.metadata()["flow_inpaint"])
+    assert table["licence"] == inner["licence"] == 'CC0-1.0, mine "all"'
+    capfd.readouterr()
+    assert "--licence is empty" in refused(capfd, *own, " ")
 
 
 def test_what_a_run_exports_is_imported_with_all_that_is_known_of_it(tmp_path, capfd, monkeypatch):

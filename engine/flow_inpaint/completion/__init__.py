@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..failover import Failover
 from ..machine import Machine, Method
 
 
@@ -53,7 +54,7 @@ class Completion(Protocol):
 def _dfc(machine: Machine) -> Completion:
     from .dfc import DFC
 
-    return DFC.installed(machine)
+    return Failover(DFC.installed, machine)
 
 
 #: Parameter value -> method, the best first. None: the smooth continuation stays.

@@ -30,7 +30,7 @@ class DFC:
         stages = [_stage(machine, "dfc_stage1", 33, 2)]
         for role in ("dfc_stage2", "dfc_stage3"):
             if machine.weights_of(role) is None:
-                machine.say("info", f"Flow completion goes without {role}: there are no weights for it{machine.limit}.")
+                machine.say_once("info", f"Flow completion goes without {role}: there are no weights for it{machine.limit}.")
                 break
             stages.append(_stage(machine, role, 66, 4))
         return cls(DFCNet(stages), machine)

@@ -239,7 +239,8 @@ class _MultiScale(nn.Module):
     def forward(self, x: Tensor, size: tuple[int, int], region: Region | None) -> Tensor:
         x = F.relu(self.conv1(_enlarge(x, size, region, STRIDE, 4)))
         x = F.relu(self.conv2(_enlarge(x, size, region, 4, 2)))
-        return _exactly(self.conv3, _enlarge(x, size, region, 2, 1))
+        # Resizing and a convolution of single pixels may change places, and 128 channels of the whole size are most of the memory.
+        return _enlarge(_exactly(self.conv3, x), size, region, 2, 1)
 
 
 def _exactly(conv: nn.Conv2d, x: Tensor) -> Tensor:

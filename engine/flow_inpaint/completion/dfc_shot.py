@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import Aborted, OutOfMemory
+from ..device_errors import is_out_of_memory
+from ..errors import Aborted, BadWeights, OutOfMemory
 from ..poisson import bounding_box
 from .dfc_input import initial_frame, initial_windows, refine_frame, refine_windows, restore_flow
 from .dfc_net import STRIDE, DFCNet, DFCStage, Region
@@ -73,7 +74,7 @@ def complete_shot(
     aborted   is asked before every convolution: True raises Aborted
     say       gets a sentence when memory runs out and something smaller is tried instead
 
-    Raises OutOfMemory when a single window in half precision does not fit.
+    Raises OutOfMemory when a single window in half precision does not fit, BadWeights when an answer is no numbers.
     """
     source = _Source(forward, backward, holes)
     results = {name: allocate(f"dfc-{name}", (source.flows, 2, *source.size), np.float32) for name in ("forward", "backward")}
@@ -98,7 +99,7 @@ def complete_shot(
                     _run_stage(runner, look, write, done, around, pulse, aborted)
                 before = after
     except RuntimeError as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise OutOfMemory(_TOO_LITTLE) from error
         raise
     return results["forward"], results["backward"]
@@ -326,9 +327,8 @@ class _Runner:
             answers = self._try(part, region)
             if answers is None:
                 self._step_down()
-            elif self.half and not torch.isfinite(answers).all():
-                self._say("Half precision cannot hold these numbers: going on in full precision.")
-                self.half = self._half_holds = False
+            elif not torch.isfinite(answers).all():
+                self._step_up()
             else:
                 yield from answers
                 done += len(part)
@@ -336,15 +336,24 @@ class _Runner:
     def _try(self, windows: list[list[Tensor]], region: Region | None) -> Tensor | None:
         try:
             shape = (len(windows), self._stage.in_channels, *windows[0][0].shape[1:])
-            x = torch.empty(shape, device=self.device, memory_format=_memory_format(self.device))
+            # What the first convolution would make half precision of is not kept in full as well.
+            dtype = _half_type(self.device) if self.half else torch.float32
+            x = torch.empty(shape, dtype=dtype, device=self.device, memory_format=_memory_format(self.device))
             for frames, channels in zip(windows, x, strict=True):
-                torch.cat(frames, out=channels)
+                for k, frame in enumerate(frames):
+                    channels[3 * k : 3 * k + 3] = frame
             with torch.autocast(self.device.type, _half_type(self.device), enabled=self.half):
                 return self._stage(x, region).float()
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         return None
+
+    def _step_up(self) -> None:
+        if not self.half:
+            raise BadWeights("The weights of DFC-Net make no numbers of these flows: import others, or choose completion = smooth.")
+        self._say("Half precision cannot hold these numbers: going on in full precision.")
+        self.half = self._half_holds = False
 
     def _step_down(self) -> None:
         if self.batch > 1:
@@ -367,12 +376,6 @@ def _memory_format(device: torch.device) -> torch.memory_format:
 def _half_type(device: torch.device) -> torch.dtype:
     # Three more bits are worth more to a flow than bfloat16's range, which nothing here needs; CPUs have only that one.
     return torch.bfloat16 if device.type == "cpu" else torch.float16
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def _fitting(stage: DFCStage, size: tuple[int, int], device: torch.device, half: bool) -> int:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..failover import Failover
 from ..machine import Machine, Method
 
 
@@ -40,7 +41,7 @@ def _exemplar(_machine: Machine) -> Fill:
 def _deepfill(machine: Machine) -> Fill:
     from .deepfill import Filler
 
-    return Filler.installed(machine)
+    return Failover(Filler.installed, machine)
 
 
 def _telea(_machine: Machine) -> Fill:

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import OutOfMemory
+from ..device_errors import is_out_of_memory
+from ..errors import BadWeights, OutOfMemory
 from ..machine import Machine
 from ..poisson import bounding_box
 
@@ -290,7 +291,8 @@ class Filler:
     """A `fill.Fill` made of a network, which it takes over: the network is put on `device`, in `dtype`.
 
     Only the surroundings of the hole are looked at, reduced to `longest` pixels if they are larger. When memory does
-    not suffice it takes smaller steps, then smaller pictures, from then on; `notify` gets a sentence about it.
+    not suffice it takes smaller steps, then half precision, then smaller pictures, from then on; `notify` gets a sentence
+    about it.
     """
 
     def __init__(
@@ -303,6 +305,7 @@ class Filler:
         notify: Callable[[str], None] = _silent,
     ):
         self.device, self.dtype = torch.device(device), dtype
+        self._half_holds = True
         self.network = network.to(self.device, dtype, memory_format=torch.channels_last).eval()
         self.longest, self.notify = longest, notify
 
@@ -322,7 +325,8 @@ class Filler:
         pulse: Pulse = _silent,
         suspect: np.ndarray | None = None,
     ) -> np.ndarray:
-        """See `fill.Fill`; only the picture itself is used. Exact where `unknown` is False."""
+        """See `fill.Fill`; only the picture itself is used. Exact where `unknown` is False. Raises `OutOfMemory`, and `BadWeights`
+        when what comes out is no numbers."""
         del others, suspect
         box = bounding_box(unknown)
         if box is None:
@@ -336,11 +340,14 @@ class Filler:
             try:
                 filled = self._filled(part, hole, pulse)
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
             # Here and not above: the exception holds on to everything that was in memory.
             if filled is None:
                 self._step_down(max(hole.shape))
+            elif not np.isfinite(filled).all():
+                self._step_up()
+                filled = None
         out = picture.astype(np.float32, copy=True)
         out[box] = np.where(hole[..., None], filled, out[box])
         return out
@@ -372,6 +379,9 @@ class Filler:
         if attention.tile_bytes > _SMALLEST_TILE:
             attention.tile_bytes = max(_SMALLEST_TILE, attention.tile_bytes // 8)
             self.notify("Memory is short: DeepFill goes on in smaller steps.")
+        elif self._half_holds and self.dtype != torch.float16:
+            self._to(torch.float16)
+            self.notify("Memory is short: DeepFill goes on in half precision.")
         elif side >= 2 * _SHORTEST:
             self.longest = side // 2
             self.notify(f"Memory is short: DeepFill goes on with pictures of at most {self.longest} pixels, which are less sharp.")
@@ -380,8 +390,13 @@ class Filler:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def _step_up(self) -> None:
+        if self.dtype != torch.float16:
+            raise BadWeights("The weights of DeepFill make no numbers of this picture: import others, or choose another fill.")
+        self._half_holds = False
+        self._to(torch.float32)
+        self.notify("Half precision cannot hold these numbers: DeepFill goes on in full precision.")
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    # CUDA has a class of its own for it; Apple GPUs and the CPU say it in words.
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or any(word in str(error) for word in words)
+    def _to(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.network.to(dtype)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..failover import Failover
 from ..machine import Machine, Method
 
 
@@ -26,7 +27,7 @@ class Estimator(Protocol):
 def _flownet2(machine: Machine) -> Estimator:
     from .network import NetworkFlow
 
-    return NetworkFlow.installed(machine)
+    return Failover(NetworkFlow.installed, machine)
 
 
 def _dis(_machine: Machine) -> Estimator:

@@ -78,8 +78,9 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     y = torch.arange(h, device=flow.device, dtype=torch.float32)[:, None] + flow[:, 1]
     left, top = torch.floor(x), torch.floor(y)
     right_share, lower_share = (x - left)[:, None], (y - top)[:, None]
-    columns = [(left + k).clamp(0, w - 1).long() for k in (0, 1)]
-    rows = [(top + k).clamp(0, h - 1).long() * w for k in (0, 1)]
+    # What is no number stays none, by its share; as an index it would take the whole graphics card with it.
+    columns = [torch.nan_to_num(left + k).clamp(0, w - 1).long() for k in (0, 1)]
+    rows = [torch.nan_to_num(top + k).clamp(0, h - 1).long() * w for k in (0, 1)]
     flat = image.float().reshape(n, c, h * w)
 
     def at(row: Tensor, column: Tensor) -> Tensor:
@@ -266,13 +267,17 @@ class FlowNet2(nn.Module):
         self.flownetfusion.predict_flow0.float()
         return self
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+    def forward(self, first: Tensor, second: Tensor, mean: Tensor | None = None) -> Tensor:
         """first, second (N, 3, H, W) RGB, 0..255, of any size. Returns (N, 2, H, W) float32: the flow, in pixels, such that
-        first(p) looks like second(p + flow(p))."""
+        first(p) looks like second(p + flow(p)).
+
+        mean  (N, 3) of what both are parts of; None: their own
+        """
         h, w = first.shape[2:]
-        mean = torch.stack([first, second]).float().mean((0, 3, 4))[..., None, None]
+        if mean is None:
+            mean = torch.stack([first, second]).float().mean((0, 3, 4))
         beyond = (0, -w % GRANULE, 0, -h % GRANULE)
-        a, b = (F.pad((x.float() - mean) / 255, beyond, mode="replicate") for x in (first, second))
+        a, b = (F.pad((x.float() - mean[..., None, None]) / 255, beyond, mode="replicate") for x in (first, second))
         return self.fuse(a, b)[..., :h, :w]
 
     def fuse(self, a: Tensor, b: Tensor) -> Tensor:

@@ -55,6 +55,8 @@ class Part:
         left, top, right, bottom = struct.unpack("<4i", self.attributes["dataWindow"][1])
         if self.tiled:
             across, down = struct.unpack_from("<II", self.attributes["tiles"][1])
+            if not across or not down:
+                raise ValueError("tiles without a size")
             return -(-(right - left + 1) // across) * -(-(bottom - top + 1) // down)
         return -(-(bottom - top + 1) // _LINES_PER_BLOCK[self.attributes["compression"][1][0]])
 
@@ -110,12 +112,17 @@ class ExrFile:
         offsets = struct.unpack_from(f"<{part.chunk_count}Q", self.data, begins)
         own = 4 if self.flags & _MANY_PARTS else 0
         head = 16 if part.tiled else 4
+        total = 0
         for offset in offsets:
             at = offset + own
             if offset < begins or at + head + 4 > len(self.data):
                 return None
             end = at + head + 4 + struct.unpack_from("<I", self.data, at + head)[0]
             if end > len(self.data) or (own and struct.unpack_from("<I", self.data, offset)[0] != number):
+                return None
+            # Chunks lie one after the other: a table that leads to one of them again and again would fill all memory.
+            total += end - at
+            if total > len(self.data):
                 return None
             chunks.append(self.data[at:end])
         if not own:

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..errors import BadClip
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".dpx"}
-_COUNTER = re.compile(r"%(0?)(\d*)d|#+")
+#: No wider than a file's name may be: the number is really written out.
+_COUNTER = re.compile(r"%(0?)(\d{0,2})d|#{1,200}")
 
 
 def means_images(path: Path) -> bool:

@@ -17,6 +17,8 @@ from .source import Source, open_source
 
 # Rec. 709, in parts of 65536: whole numbers keep grey exactly grey.
 _LUMA = (13933, 46871, 4732)
+#: So many at a time stay in the processor's cache.
+_ROWS = 64
 
 
 class RectanglePart:
@@ -129,8 +131,7 @@ class ClipPart:
             return picture.alpha >= self._threshold * white
         if white == 1.0:
             return picture.rgb @ (np.array(_LUMA, np.float32) / 65536) >= np.float32(self._threshold - 1e-6)
-        red, green, blue = (picture.rgb[..., i].astype(np.uint32) * weight for i, weight in enumerate(_LUMA))
-        return red + green + blue >= math.ceil(self._threshold * white * 65536)
+        return _is_light(picture.rgb, math.ceil(self._threshold * white * 65536))
 
     def _watch(self, picture: Picture, covered: np.ndarray) -> None:
         """Remembers whether the other channel would have made a matte while the chosen one is blank."""
@@ -139,6 +140,18 @@ class ClipPart:
         self._own_varies = _varies(covered)
         if not self._own_varies and not self._other_varies:
             self._other_varies = _varies(self._covers(picture, "alpha" if self._part.channel == "luma" else "luma"))
+
+
+def _is_light(rgb: np.ndarray, least: int) -> np.ndarray:
+    """Where the luma of (H, W, 3) whole numbers, in parts of 65536, is `least` or more: (H, W) bool."""
+    light = np.empty(rgb.shape[:2], bool)
+    for top in range(0, len(rgb), _ROWS):
+        rows = rgb[top : top + _ROWS]
+        luma = np.multiply(rows[..., 0], np.uint32(_LUMA[0]), dtype=np.uint32)
+        for channel in (1, 2):
+            luma += np.multiply(rows[..., channel], np.uint32(_LUMA[channel]), dtype=np.uint32)
+        np.greater_equal(luma, np.uint32(least), out=light[top : top + _ROWS])
+    return light
 
 
 def _varies(covered: np.ndarray) -> bool:

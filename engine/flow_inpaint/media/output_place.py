@@ -14,10 +14,13 @@ import av
 from .. import effect
 from ..errors import BadClip, Failed
 from ..job import OutputSpec
+from ..locks import Lock
 from .image_files import numbered
 from .info import ClipInfo
 
 _SAME_ENDING = {".tiff": ".tif"}
+#: Without these nothing can be written at all.
+_OUT_OF = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,33 @@ class _Folders:
                 return
 
 
+class Claim:
+    """A place that is written into by one job at a time, of all processes that write there. Raises `Failed` when another one does.
+
+    What a killed process leaves of it stops nobody. Where the file system knows no locks, there is none.
+    """
+
+    def __init__(self, part: Path, path: Path):
+        """part: what is written until it is complete; path: what it will be."""
+        self._lock: Lock | None = None
+        name = part.name.removesuffix(".part")
+        try:
+            self._lock = Lock.take(part.with_name(f"{name}.lock"))
+        except OSError as error:
+            if error.errno in _OUT_OF:
+                with writing(path):
+                    raise
+            return
+        if self._lock is None:
+            raise Failed(f"Another job is writing {path}: wait for its end, stop it, or choose another output.")
+
+    def give_up(self) -> None:
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            with suppress(OSError):
+                lock.release(delete=True)
+
+
 class FilePlace:
     """A video file."""
 
@@ -95,19 +125,22 @@ class FilePlace:
         return [self.path]
 
     def prepare(self) -> Path:
-        """The temporary file to write."""
+        """The temporary file to write. Raises `BadClip`, `Failed`."""
         self._folders = _Folders(self.folder)
         self._part = self.folder / f".{self.path.name}.part"
+        self._claim = _claimed(self._part, self.path, self._folders)
         return self._part
 
     def commit(self) -> OutputFiles:
         with writing(self.path):
             os.replace(self._part, self.path)
+        self._claim.give_up()
         return OutputFiles(self.path, [self.path.name])
 
     def discard(self) -> None:
         with suppress(OSError):
             self._part.unlink()
+        self._claim.give_up()
         self._folders.remove()
 
 
@@ -147,12 +180,17 @@ class SequencePlace:
         return [self.folder / name for name in self.names]
 
     def prepare(self) -> Path:
-        """The temporary folder to write into."""
+        """The temporary folder to write into. Raises `BadClip`, `Failed`."""
         self._folders = _Folders(self.folder)
         self._part = self.folder / f".{self._key}.part"
-        with writing(self._part):
-            shutil.rmtree(self._part, ignore_errors=True)
-            self._part.mkdir()
+        self._claim = _claimed(self._part, self.folder, self._folders)
+        try:
+            with writing(self._part):
+                shutil.rmtree(self._part, ignore_errors=True)
+                self._part.mkdir()
+        except BaseException:
+            self.discard()
+            raise
         return self._part
 
     def commit(self) -> OutputFiles:
@@ -169,11 +207,21 @@ class SequencePlace:
             for target in made:
                 target.unlink(missing_ok=True)
             raise
+        self._claim.give_up()
         return OutputFiles(self.folder, list(self.names))
 
     def discard(self) -> None:
         shutil.rmtree(self._part, ignore_errors=True)
+        self._claim.give_up()
         self._folders.remove()
+
+
+def _claimed(part: Path, path: Path, folders: _Folders) -> Claim:
+    try:
+        return Claim(part, path)
+    except Failed:
+        folders.remove()
+        raise
 
 
 def refuse_sources(place: FilePlace | SequencePlace, info: ClipInfo, keep: Iterable[Path]) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import av
 
 from ..errors import Aborted, BadClip, BadParameter
+from ..job import nameable
 from .matroska_aspect import RESERVE, write_pixel_aspect
-from .output_place import OutputFiles, writing
+from .output_place import Claim, OutputFiles, writing
 from .timecode import timecode_of
 
 CONTAINERS = {".mkv": "matroska", ".mov": "mov"}
@@ -42,8 +43,8 @@ class Splice:
         """Raises `BadParameter`."""
         try:
             pieces = tuple(_clip(piece) for piece in document["pieces"])
-            return cls(_clip(document["base"]), pieces, Path(document["output"]))
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(_clip(document["base"]), pieces, _path(document["output"]))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadParameter("A splice needs base, pieces and output, each clip with a path.") from error
 
 
@@ -51,9 +52,15 @@ def _clip(table: Mapping[str, Any]) -> Clip:
     files = tuple(map(str, table.get("files") or ()))
     for name in files:
         # The output's pictures have the base's names: none may lead out of its folder.
-        if not name or Path(name).name != name or "\\" in name or name == "..":
+        if Path(name).name != name or "\\" in name or name == ".." or not nameable(name):
             raise BadParameter(f"A splice's files are names in the clip's folder, not {name!r}.")
-    return Clip(Path(table["path"]), files, int(table.get("at", 0)))
+    return Clip(_path(table["path"]), files, int(table.get("at", 0)))
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str) or not nameable(value):
+        raise ValueError(value)
+    return Path(value)
 
 
 def splice(job: Splice, aborted: Callable[[], bool] = lambda: False) -> OutputFiles:
@@ -64,16 +71,20 @@ def splice(job: Splice, aborted: Callable[[], bool] = lambda: False) -> OutputFi
     """
     if job.output.exists():
         raise BadClip(f"{job.output} is there already: choose another name.")
-    return _pictures(job, aborted) if job.base.files else _video(job, aborted)
+    part = job.output.with_name(f".{job.output.name}.part")
+    claim = Claim(part, job.output)
+    try:
+        return _pictures(job, part, aborted) if job.base.files else _video(job, part, aborted)
+    finally:
+        claim.give_up()
 
 
-def _pictures(job: Splice, aborted: Callable[[], bool]) -> OutputFiles:
+def _pictures(job: Splice, part: Path, aborted: Callable[[], bool]) -> OutputFiles:
     """Kept pictures are linked where the file system can, since nobody writes into them."""
     taken: list[Path] = [job.base.path / name for name in job.base.files]
     for piece in job.pieces:
         _check_place(piece, len(piece.files), len(taken))
         taken[piece.at : piece.at + len(piece.files)] = [piece.path / name for name in piece.files]
-    part = job.output.with_name(f".{job.output.name}.part")
     try:
         with writing(job.output):
             shutil.rmtree(part, ignore_errors=True)
@@ -97,11 +108,10 @@ def _link(path: Path, twin: Path) -> None:
         shutil.copyfile(path, twin)
 
 
-def _video(job: Splice, aborted: Callable[[], bool]) -> OutputFiles:
+def _video(job: Splice, part: Path, aborted: Callable[[], bool]) -> OutputFiles:
     container = CONTAINERS.get(job.output.suffix.lower())
     if container is None:
         raise BadClip(f"Frames of {job.output.name} cannot be replaced one by one: its format builds frames on each other.")
-    part = job.output.with_name(f".{job.output.name}.part")
     try:
         with writing(job.output), ExitStack() as opened:
             base = opened.enter_context(_open(job.base.path))

@@ -1,6 +1,7 @@
 """Results as a video file, with the source's rate or time stamps, pixel aspect, colour tags and sound."""
 from __future__ import annotations
 
+import errno
 import os
 from fractions import Fraction
 from typing import Self
@@ -47,8 +48,9 @@ class VideoOutput:
         self._committed = False
         self._part = place.prepare()
         self._container: av.container.OutputContainer | None = None
-        self._audio = self._sound(source, first, last)
+        self._audio: AudioCopy | None = None
         try:
+            self._audio = self._sound(source, first, last)
             self._start(source, first, last)
         except BaseException:
             self._discard()
@@ -85,6 +87,8 @@ class VideoOutput:
         try:
             self._stream.codec_context.open()
         except (av.FFmpegError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.ENOMEM:
+                raise MemoryError from error
             kind = f"{self._size[0]}x{self._size[1]} {self._format.pixel_format}"
             name = self._place.path.name
             raise Failed(f"{name} cannot be made: {self._format.codec} does not encode {kind}; choose another format.") from error

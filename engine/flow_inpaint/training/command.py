@@ -31,6 +31,7 @@ def add_arguments(train: argparse.ArgumentParser, export: argparse.ArgumentParse
     export.add_argument("--name", metavar="NAME", help="what to call the set")
     export.add_argument("--role", metavar="ROLE", action="append", default=[], help="only this one; may be repeated")
     export.add_argument("--weights", metavar="WHICH", choices=("best", "last"), help="best or last (default: the best, if there are any)")
+    export.add_argument("--licence", metavar="TERMS", help="the terms of the weights, for the catalogue (default: GPL-3.0-or-later)")
     export.add_argument("--notes", metavar="TEXT", default="", help="a remark for the catalogue")
 
 
@@ -69,11 +70,14 @@ def train(arguments: argparse.Namespace, stopped: Callable[[], bool]) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     _needs_torch()
+    from .export import LICENCE
     from .export import export as write
 
     run = Path(arguments.run)
     out = Path(arguments.out) if arguments.out else run / "export"
-    for path in write(run, out, name=arguments.name, roles=arguments.role, which=arguments.weights, notes=arguments.notes):
+    licence = LICENCE if arguments.licence is None else arguments.licence
+    told = {"licence": licence, "notes": arguments.notes}
+    for path in write(run, out, name=arguments.name, roles=arguments.role, which=arguments.weights, **told):
         print(f"Wrote {path}: {path.stat().st_size} bytes.")
     return 0
 

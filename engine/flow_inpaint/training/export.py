@@ -13,11 +13,13 @@ import torch
 
 from ..errors import BadParameter, Failed
 from ..media.output_place import write_whole, writing
+from ..weights.catalog import line
 from ..weights.importing import METADATA
 from . import checkpoint
 from .state import CHECKPOINT, learnt
 from .tasks import Part, Task, kind
 
+#: Of weights that nobody has named other terms for: Flow Inpaint's own.
 LICENCE = "GPL-3.0-or-later"
 #: What a catalogue takes as a name, with room for the role behind it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -30,6 +32,7 @@ def export(
     name: str | None = None,
     roles: Sequence[str] = (),
     which: str | None = None,
+    licence: str = LICENCE,
     source: str = "",
     notes: str = "",
 ) -> list[Path]:
@@ -37,10 +40,13 @@ def export(
 
     name   of the sets; by default the role with its width
     roles  only these; by default all that the run's phases have trained
+    licence, source, notes  as they are to stand in the catalogue
     which  weights, see `state.learnt`: those of the "best" validation or the "last"; by default the best if there are any
     """
     if name is not None and not _NAME.fullmatch(name):
         raise BadParameter(f"--name cannot be '{name}': it is of small letters, digits, '.', '_' and '-'.")
+    if not line(licence):
+        raise BadParameter(f"--licence is empty: name the terms, or leave it out for {LICENCE}.")
     if not checkpoint.exists(run / CHECKPOINT):
         raise BadParameter(f"{run} holds no run: give the folder that flow-inpaint train has written (its --out).")
     tensors, facts = learnt(run, which)
@@ -73,13 +79,13 @@ def export(
         called = f"{name}-{role}" if name and len(parts) > 1 else name or f"{role}-w{part.width:g}"
         network = {"name": called, "role": part.role, "architecture": part.architecture, "width": part.width}
         facts_of_it = {
-            "licence": LICENCE,
+            "licence": line(licence),
             "source": source or "trained for Flow Inpaint",
             "training": _recipe(config, [phase["name"] for phase in done], facts),
             "quality": [
                 {"data": _data(config), "metric": metric, "value": round(value, 5)} for metric, value in progress["metrics"].items()
             ],
-            "notes": notes,
+            "notes": line(notes),
         }
         header = {"role": part.role, "architecture": part.architecture, "width": f"{part.width:g}"}
         # The file says the same of itself, for whoever gets it without the catalogue and imports it.

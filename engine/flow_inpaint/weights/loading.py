@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load(weight_set: WeightSet, device: str | torch.device = "cpu") -> dict[str, Tensor]:
-    """The set's tensors on `device`, complete, in float32 whatever the file has. Raises `MissingWeights` or `BadWeights`."""
+    """The set's tensors on `device`, complete and finite, in float32 whatever the file has. Raises `MissingWeights` or `BadWeights`."""
     need_torch()
     verify(weight_set)
     from safetensors import SafetensorError
@@ -28,7 +28,11 @@ def load(weight_set: WeightSet, device: str | torch.device = "cpu") -> dict[str,
         raise BadWeights(f"The weights '{weight_set.name}' in {weight_set.path} are no safetensors file ({error}).") from error
     called = f"'{weight_set.name}' in {weight_set.path}"
     state = whole(state, ARCHITECTURES[weight_set.architecture], weight_set.width, called)
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise BadWeights(f"The weights {called} hold numbers that are not finite, in '{broken}': take others.")
+    return state
 
 
 def verify(weight_set: WeightSet) -> None:
