@@ -78,15 +78,17 @@ def test_what_is_invented_goes_on_from_window_to_window(tmp_path: Path, monkeypa
 
 
 def test_an_invented_region_that_moves_differs_only_by_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow pan past the reach. What is seen is the same; what is invented may come of another key frame, and does not jump."""
+    """A slow pan past the reach. What is seen is the same; what is invented is of other key frames, and does not jump."""
     truth = [view(WIDTH, HEIGHT, 0.2 * k) for k in range(130)]
     clip = Shot(tmp_path, truth, [disc(48, 32, 7)] * 130)
     found = {}
     for window in (30, 120):
         monkeypatch.setattr(windows, "WINDOW", window)
-        found[window] = run(clip, steadiness=0.0, blend="linear")
+        found[window] = run(clip, steadiness=0.0, blend="linear", reach=20)
     apart = np.array([np.abs(a.astype(int) - b).mean(-1) for a, b in zip(found[30], found[120], strict=True)])
-    assert (apart > 2).mean(0).max() < 0.7 and apart[apart > 0].mean() < 12
+    # The ground comes out of the hole within three pixels of its sides; the first and the last frames see it on one side only.
+    sides = disc(48, 32, 7) & (np.abs(np.arange(WIDTH) - 48) > 5)
+    assert (apart[20:-20, sides] > 2).mean() < 0.02 and (apart > 2)[:, disc(48, 32, 2)].mean() > 0.5
     inside = disc(48, 32, 5)
     jumps = [np.abs(a.astype(int) - b)[inside].mean() for a, b in zip(found[30], found[30][1:])]
     usual = np.median(jumps)
