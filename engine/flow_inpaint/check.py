@@ -101,6 +101,7 @@ def _costs(
         itemsize=np.dtype(source.info.dtype).itemsize,
         reach=int(job.params["reach"]),
         candidates=int(job.params["candidates"]),
+        match_sides=bool(job.params["match_sides"]),
         around=motion.around,
         whole=methods.completion.name != "smooth",
         shots=bool(job.references),

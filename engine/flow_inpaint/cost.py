@@ -35,9 +35,9 @@ _LINE, _ORIGIN = 700, 20
 #: Frames that are on their way to be written when a window is begun, and those that share a file with one that is needed.
 _UNDER_WAY, _BESIDE = 2 * (workers() + 2), SEGMENT // 2
 
-#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), composed, and sampled in one frame
-#: each way; of what is seen nowhere, invented by each fill in a key; of the picture, read or written.
-_TRACED, _REACH, _COMPOSED, _SAMPLED, _CARRIED = 1.4, 40, 1.4, 0.9, 0.03
+#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), composed, sampled in one frame each
+#: way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written.
+_TRACED, _REACH, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED = 1.4, 40, 1.4, 0.9, 1.5, 0.03
 _INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
 #: What a core is worth when others work beside it.
 _SHARED = 0.87
@@ -60,6 +60,7 @@ class Known:
     itemsize  bytes of a sample
     reach     frames that are searched both ways
     candidates  frames that are blended both ways
+    match_sides both sides of the hole are matched
     around    pixels around a hole that steps are kept of
     whole     whole flows are kept
     shots     whole shots are kept
@@ -76,6 +77,7 @@ class Known:
     itemsize: int
     reach: int
     candidates: int
+    match_sides: bool
     around: int
     whole: bool
     shots: bool = False
@@ -130,7 +132,7 @@ def seconds_of(known: Known, pair: float) -> float:
     """By the clock, on this machine when it does nothing else. `pair`: processor seconds of a pair, see `seconds_of_a_pair`."""
     searched = min(known.reach, known.needed / 1.25) / _REACH
     traced = (known.needed + known.wanted) * known.hole * _TRACED * searched
-    written = known.wanted * (known.hole * (_COMPOSED + _SAMPLED * known.candidates) + known.size * _CARRIED)
+    written = known.wanted * (known.hole * (_COMPOSED + _SAMPLED * known.candidates + _MATCHED * known.match_sides) + known.size * _CARRIED)
     together = (known.needed - 1) * pair + 1e-6 * (traced + written)
     # What is invented goes from one key to the next.
     alone = 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
