@@ -24,6 +24,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+import work_folder
 
 from flow_inpaint import pipeline
 from flow_inpaint.job import ClipSpec, Job
@@ -69,7 +70,7 @@ def _job(known: argparse.Namespace, folder: Path) -> dict[str, Any]:
     frames = known.frames.resolve()
     if known.made:
         width, height = map(int, known.made.split("x"))
-        source = _made(frames, width, height, known.length, folder / "made.mp4")
+        source = made(frames, width, height, known.length, folder / "made.mp4")
     else:
         source = str(frames)
         with open_source(ClipSpec(frames)) as opened:
@@ -79,7 +80,7 @@ def _job(known: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"source": {"path": source}, "mask": mask, "output": {"path": str(folder / "result.mkv")}, "params": {"preset": known.preset}}
 
 
-def _made(frames: Path, width: int, height: int, length: int, path: Path) -> str:
+def made(frames: Path, width: int, height: int, length: int, path: Path) -> str:
     names = sorted(frames.iterdir())
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "18", "preset": "veryfast"})
@@ -105,15 +106,8 @@ def _one(what: str, document: dict[str, Any]) -> dict[str, float]:
 
     def watch() -> None:
         nonlocal largest
-        place = Path(os.environ["FLOW_INPAINT_CACHE"])
         while not ended.wait(0.2):
-            size = 0
-            for path in place.rglob("*"):
-                try:
-                    size += path.stat().st_size
-                except OSError:
-                    continue
-            largest = max(largest, size)
+            largest = max(largest, work_folder.size())
 
     watching = threading.Thread(target=watch)
     watching.start()

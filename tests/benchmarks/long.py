@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from forecast import _made
+import work_folder
+from forecast import made
 
 from flow_inpaint import pipeline
 from flow_inpaint.job import ClipSpec, Job
@@ -61,7 +62,7 @@ def main() -> None:
 def _source(frames: Path, size: str, length: int, place: Path) -> tuple[dict[str, Any], int, int]:
     if size:
         width, height = map(int, size.split("x"))
-        return {"path": _made(frames, width, height, length, place / f"{size}-{length}.mp4")}, width, height
+        return {"path": made(frames, width, height, length, place / f"{size}-{length}.mp4")}, width, height
     with open_source(ClipSpec(frames)) as source:
         count, width, height = source.info.count, source.info.width, source.info.height
     there_and_back = [*range(count), *range(count - 2, 0, -1)]
@@ -83,7 +84,7 @@ def _one(document: dict[str, Any]) -> dict[str, float]:
     def watch() -> None:
         nonlocal disk, own
         while not ended.wait(0.25):
-            disk = max(disk, _size_of(Path(os.environ["FLOW_INPAINT_CACHE"])))
+            disk = max(disk, work_folder.size())
             own = max(own, _own())
 
     watching = threading.Thread(target=watch)
@@ -97,16 +98,6 @@ def _one(document: dict[str, Any]) -> dict[str, float]:
     cpu = time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"cpu": cpu, "own": own, "disk": disk / 2**20, "forecast": forecast, "peak": peak}
-
-
-def _size_of(place: Path) -> int:
-    size = 0
-    for path in place.rglob("*"):
-        try:
-            size += path.stat().st_size
-        except OSError:
-            continue
-    return size
 
 
 def _own() -> float:
