@@ -54,7 +54,8 @@ help:
 	make test        all tests, with Blender $(BLENDERS)
 	make test-all    the same with Blender $(ALL_BLENDERS), and with a real 5.2 in a window (needs root and debootstrap)
 	make soak        an hour of jobs that are killed, stopped and gone on with; make soak SECONDS=600 for ten minutes
-	make fuzz        damaged files, job documents and requests for ten minutes; make fuzz MINUTES=60 for an hour
+	make fuzz        damaged files, job documents and requests for ten minutes, and our parsers for nine more where atheris is
+	                 installed; make fuzz MINUTES=60 for six times as long
 	make blender     only the Blenders for the tests, as Python modules in .blender; make blender-4.5.15 for one of them
 	make demo-shot   renders the clip of the demo again, with Blender $(DEMO_BLENDER) (about half an hour)
 	make clean       removes everything that these have made

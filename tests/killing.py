@@ -2,8 +2,9 @@
 
     python tests/killing.py '{"folder": DIR, "job": {...}, "points": [...]}'
 
-"window" sets the frames of a window. A point is [stage, done], where progress says so, or [number, share], in the middle of so manyeth write to the work folder. With
-"damage", pages of the work folder are lost after the kill, as by a power cut. Each point's outcome is a line of JSON.
+"window" sets the frames of a window. A point is [stage, done], where progress says so, or [number, share], in the middle of so manyeth
+write to the work folder. With "damage", pages of the work folder are lost after the kill, as by a power cut. Each point's outcome is a
+line of JSON.
 """
 from __future__ import annotations
 
@@ -20,10 +21,13 @@ from typing import Any
 
 import cv2
 
-from flow_inpaint import cache, pipeline, shot, shot_course, shot_reading, windows, work
+from flow_inpaint import cache, pipeline, shot, shot_course, shot_reading, windows, work, work_pictures, work_reel
 from flow_inpaint.job import Job
 
 Point = list[Any]
+
+#: The rooms that write to the work folder.
+WRITERS = (work, work_pictures, work_reel)
 
 
 def main() -> None:
@@ -74,7 +78,7 @@ def _killed_at(job: Job, point: Point) -> None:
     if isinstance(where, str):
         pipeline.run(job, on_progress=lambda progress: _die() if (progress.stage, progress.done) == (where, how_far) else None)
         return
-    write, count = work._write, 0
+    write, count = work.write_all, 0
 
     def cut_off(file: Any, data: bytes) -> None:
         nonlocal count
@@ -84,7 +88,8 @@ def _killed_at(job: Job, point: Point) -> None:
             _die()
         write(file, data)
 
-    work._write = cut_off
+    for room in WRITERS:
+        room.write_all = cut_off
     pipeline.run(job)
 
 
@@ -110,7 +115,8 @@ def _second(job: Job, folder: Path) -> dict[str, Any]:
         counted(shot, "_invented_picture", "fills")
         if "torch" in sys.modules:
             counted(sys.modules["flow_inpaint.completion.dfc_shot"], "_answer", "windows")
-        counted(work, "_write", "writes")
+        for room in WRITERS:
+            counted(room, "write_all", "writes")
         said: list[str] = []
         pipeline.run(job, on_message=lambda level, text: said.append(text))
         told.write_text(json.dumps(counts | {"said": said}))

@@ -68,7 +68,7 @@ def test_pictures_are_a_stack(tmp_path: Path, dtype: type[np.generic]) -> None:
     assert pictures.stack().shape == (0, 5, 7, 3)
     written = (np.random.default_rng(0).random((4, 5, 7, 3)) * 200).astype(dtype)
     for k, picture in enumerate(written):
-        assert pictures.append(picture[::-1, :][::-1]) == k
+        assert pictures.append(picture[::-1, :][::-1], label=k) == k
         np.testing.assert_array_equal(pictures.stack(), written[: k + 1])
     stack = pictures.stack()
     assert stack.dtype == dtype and not stack.flags.writeable
@@ -118,8 +118,8 @@ def test_records_say_when_the_disk_is_full(tmp_path: Path, small_disk: None, siz
 def test_pictures_say_when_the_disk_is_full(tmp_path: Path, small_disk: None) -> None:
     pictures = Pictures(tmp_path, "p", (64, 64, 3), np.uint8)
     with pytest.raises(Failed, match="cannot be written: File too large. Free some space"):
-        for _ in range(10):
-            pictures.append(np.ones((64, 64, 3), np.uint8))
+        for k in range(10):
+            pictures.append(np.ones((64, 64, 3), np.uint8), label=k)
     assert pictures.count == 5 and (pictures.stack() == 1).all()
     pictures.close()
 
@@ -212,12 +212,12 @@ def test_pictures_end_where_one_is_lost(tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes(data)
     pictures = opened_again()
     assert pictures.count == 3 and pictures.labels == [10, 11, 12]
-    assert pictures.append(np.full((8, 8), 9), label=7) == 3
+    assert pictures.append(np.full((8, 8), 9), label=17) == 3
     pictures.cut(2)
-    pictures.append(np.full((8, 8), 8), label=6)
+    pictures.append(np.full((8, 8), 8), label=16)
     pictures.close()
     pictures = opened_again()
-    assert pictures.labels == [10, 11, 6] and pictures.stack()[:, 0, 0].tolist() == [0, 1, 8]
+    assert pictures.labels == [10, 11, 16] and 16 in pictures and 17 not in pictures and pictures.stack()[:, 0, 0].tolist() == [0, 1, 8]
     pictures.close()
 
 

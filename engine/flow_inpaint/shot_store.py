@@ -111,7 +111,6 @@ class ShotStore:
         Raises `Forgotten` where it is another than before.
         """
         picture = np.ascontiguousarray(picture, self.dtype)
-        # Bytes, because what is no number is not equal to itself.
         digest = np.frombuffer(blake2b(bytes_of(picture), digest_size=16).digest(), np.uint8)
         if self.digests.has(frame):
             if not np.array_equal(self.digests.read(frame)[0], digest):
@@ -159,7 +158,7 @@ class ShotStore:
                 raise Forgotten(everything=True)
             return True
         hops = self.later.has(frame - 1) and self.earlier.has(frame)
-        flows = whole and frame in self.forward.labels and frame in self.backward.labels
+        flows = whole and frame in self.forward and frame in self.backward
         return (hops or flows) and self.steps.has(frame)
 
     def remember_step(self, frame: int, step: Step | None, *, whole: bool) -> None:
@@ -169,7 +168,7 @@ class ShotStore:
             return
         if whole:
             for flows, found in zip((self.forward, self.backward), step.found):
-                if frame not in flows.labels:
+                if frame not in flows:
                     flows.append(found, frame)
         else:
             self.remember_hops(frame - 1, *step.found)

@@ -85,7 +85,7 @@ class Records:
             begin = self._file.seek(0, 2)
             try:
                 for part in (head + shown, *data):
-                    _write(self._file, part)
+                    write_all(self._file, part)
             except OSError as error:
                 # What is half there would hide all that comes after it from the next run.
                 with suppress(OSError):
@@ -122,7 +122,7 @@ class Records:
                     # Earlier frames were written later: what is forgotten stays in the file.
                     self._marked = True
                     self._file.seek(0, 2)
-                    _write(self._file, _HEAD.pack(_CUT, frame, 0, 0, _sum(frame, _CUT, [])))
+                    write_all(self._file, _HEAD.pack(_CUT, frame, 0, 0, _sum(frame, _CUT, [])))
                 os.fsync(self._file.fileno())
             except OSError as error:
                 raise disk_trouble(self._path, error) from error
@@ -229,11 +229,7 @@ def blocks(file: RawIOBase, size: int) -> Iterator[bytes]:
 
 
 def write_all(file: RawIOBase, data: bytes | memoryview) -> None:
-    """Raises `OSError`."""
-    _write(file, data)
-
-
-def _write(file: RawIOBase, data: bytes | memoryview) -> None:
+    """Also where the system takes only a part at a time. Raises `OSError`."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
@@ -259,7 +255,7 @@ def scratch(parent: Path) -> Iterator[Callable[[str, tuple[int, ...], type[np.ge
 def fill_with_zeros(file: RawIOBase, size: int) -> None:
     """Writes and not only claims: a map onto a full disk would end the process without a word."""
     for done in range(0, size, _BLOCK):
-        _write(file, bytes(min(_BLOCK, size - done)))
+        write_all(file, bytes(min(_BLOCK, size - done)))
 
 
 def disk_trouble(path: Path, error: OSError) -> Failed:

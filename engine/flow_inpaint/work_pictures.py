@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from bisect import bisect_left
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from .work import Records, blocks, bytes_of, disk_trouble, opened, write_all
 
 
 class Pictures:
-    """Pictures of one size and type with a label each, appended one by one and read as a memory-mapped stack.
+    """Pictures of one size and type with a label each, appended one by one, the labels ascending, and read as a memory-mapped stack.
 
     What an earlier run has left in the file is there again, up to the first that has lost anything.
     """
@@ -27,7 +28,11 @@ class Pictures:
         self.count = self._whole(os.fstat(self._file.fileno()).st_size // self._size)
         self.cut(self.count)
 
-    def append(self, picture: np.ndarray, label: int = 0) -> int:
+    def __contains__(self, label: int) -> bool:
+        at = bisect_left(self.labels, label)
+        return at < len(self.labels) and self.labels[at] == label
+
+    def append(self, picture: np.ndarray, label: int) -> int:
         """Stores a picture and returns its number."""
         data = bytes_of(np.ascontiguousarray(picture, self._dtype))
         try:

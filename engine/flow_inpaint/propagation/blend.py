@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..poisson import bounding_box, interpolate, solve
+from .trace import between
 
 #: Taps around a sample that its colour and its four one-pixel differences need: a 4 x 4 block without its corners.
 _TAPS = [(dy, dx) for dy in range(-1, 3) for dx in range(-1, 3) if not (dy in (-1, 2) and dx in (-1, 2))]
@@ -115,15 +116,7 @@ class Canvas:
 def colours(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
     """What `stack` (T, H, W, 3) shows at a candidate's positions, in the light that it is brought to: (N, 3) float32."""
     _, h, w, _ = stack.shape
-    x0 = np.clip(np.floor(candidate.x).astype(np.int64), 0, max(w - 2, 0))
-    y0 = np.clip(np.floor(candidate.y).astype(np.int64), 0, max(h - 2, 0))
-    fx = np.clip(candidate.x - x0, 0, 1).astype(np.float32)[:, None]
-    fy = np.clip(candidate.y - y0, 0, 1).astype(np.float32)[:, None]
-    flat = stack.reshape(-1, 3)
-    at, right, down = (candidate.frame.astype(np.int64) * h + y0) * w + x0, int(w > 1), w if h > 1 else 0
-    top = flat[at] * (1 - fx) + flat[at + right] * fx
-    bottom = flat[at + down] * (1 - fx) + flat[at + down + right] * fx
-    out = top * (1 - fy) + bottom * fy
+    out = between(stack.reshape(-1, 3), candidate.frame.astype(np.int64) * (h * w), (h, w), candidate.x, candidate.y)
     return out if candidate.gain is None else out * candidate.gain.astype(np.float32)
 
 

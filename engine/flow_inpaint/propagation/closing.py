@@ -1,6 +1,6 @@
 """Both ways out of a hole made to end at the same thing.
 
-A continued flow is a little wrong at every step, always to the same side, so the frames after a hole and those before it show
+A continued flow is taken to be a little wrong at every step, always to the same side. Then the frames after a hole and those before it show
 a hidden pixel's two ways ending apart: by the error of a step, as many times as both ways have steps. How far apart can be
 seen, by comparing what is carried into the hole from after with what is carried there from before. So the error of a step is
 known, and each way is moved back by as many of them as it has.

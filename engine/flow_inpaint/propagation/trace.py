@@ -76,13 +76,22 @@ def hops(where: np.ndarray, flow: np.ndarray, reverse: np.ndarray) -> Hops:
 def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Bilinear samples of a (C, H, W) image at N points inside it: (C, N) float32."""
     c, h, w = image.shape
-    x0 = np.minimum(x.astype(np.int64), max(w - 2, 0))
-    y0 = np.minimum(y.astype(np.int64), max(h - 2, 0))
-    fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
-    flat = image.reshape(c, -1)
-    at, right, down = y0 * w + x0, int(w > 1), w if h > 1 else 0
-    top = flat[:, at] * (1 - fx) + flat[:, at + right] * fx
-    bottom = flat[:, at + down] * (1 - fx) + flat[:, at + down + right] * fx
+    return between(image.reshape(c, -1).T, 0, (h, w), x, y).T
+
+
+def between(pixels: np.ndarray, begin: int | np.ndarray, shape: tuple[int, int], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Bilinear samples at N points of pictures (H, W) whose pixels (P, C) follow each other row by row: (N, C) float32. What lies beyond
+    a picture is as its edge.
+
+    begin  the first pixel of the picture, or of each point's
+    """
+    h, w = shape
+    x0 = np.clip(np.floor(x).astype(np.int64), 0, max(w - 2, 0))
+    y0 = np.clip(np.floor(y).astype(np.int64), 0, max(h - 2, 0))
+    fx, fy = (np.clip(part, 0, 1).astype(np.float32)[:, None] for part in (x - x0, y - y0))
+    at, right, down = begin + y0 * w + x0, int(w > 1), w if h > 1 else 0
+    top = pixels[at] * (1 - fx) + pixels[at + right] * fx
+    bottom = pixels[at + down] * (1 - fx) + pixels[at + down + right] * fx
     return top * (1 - fy) + bottom * fy
 
 
