@@ -12,9 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from killing import WRITERS
 from scenery import psnr, view
 
-from flow_inpaint import effect, pipeline, side_by_side, work
+from flow_inpaint import effect, pipeline, side_by_side
 from flow_inpaint.errors import Aborted, BadClip, Failed
 from flow_inpaint.fill import FILLS
 from flow_inpaint.flow import ESTIMATORS
@@ -332,7 +333,8 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, work_place: Path
             raise OSError(28, "No space left on device")
         file.write(data)
 
-    monkeypatch.setattr(work, "_write", write)
+    for room in WRITERS:
+        monkeypatch.setattr(room, "write_all", write)
     with pytest.raises(Failed, match="^The work folder .* cannot be written: No space left on device. Free some space there"):
         shot(tmp_path).run()
     assert leftovers(tmp_path) == ["mask", "source", "work"] and leftovers(work_place) == []
