@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from . import animation, api, files
+from . import animation, api, files, last_pixel
 from .errors import StripError
 from .treatment import How
 
@@ -97,8 +97,18 @@ class Render:
                 bpy.ops.render.render("EXEC_DEFAULT", write_still=True)
         except RuntimeError as error:
             raise StripError(f"Blender could not render strip '{self.strip_name}' at frame {self.start + number}: {error}") from error
-        if not _whole(path):
+        if not _whole(path) or not self._mended(copy, path):
             raise StripError(f"Blender could not write {path}: see that the disk has room and the folder can be written to.")
+
+    def _mended(self, copy: bpy.types.Scene, path: Path) -> bool:
+        """Whether a picture in which a Mask strip has a part could be put right, where it is not."""
+        if not any(part.type == "MASK" for part in api.family(api.find(copy, self.strip_name))):
+            return True
+        try:
+            last_pixel.mend(path)
+        except OSError:
+            return False
+        return True
 
 
 @contextmanager
