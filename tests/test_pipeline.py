@@ -1,6 +1,7 @@
 """Whole jobs on tiny clips: a disc that moves over a panning texture, and the truth behind it."""
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,18 @@ def test_a_slow_pan_shows_what_a_hole_that_stands_still_hides(tmp_path: Path) ->
     found, result = clip.run()
     assert result.unseen < 0.1
     assert clip.quality(found) > 36
+
+
+def test_high_finds_what_standard_has_to_invent(tmp_path: Path) -> None:
+    """What is behind a wide mark comes out of it only after up to 88 frames of a pan."""
+    hole = np.zeros((24, 60), bool)
+    hole[8:16, 8:52] = True
+    clip = Shot(tmp_path, [view(60, 24, 0.5 * k) for k in range(100)], [hole] * 100)
+    standard, before = clip.run(preset="standard")
+    shutil.rmtree(clip.out)
+    high, after = clip.run(preset="high")
+    assert before.unseen > 0.3 and after.unseen < 0.1
+    assert clip.quality(high) > clip.quality(standard) + 4
 
 
 @pytest.mark.parametrize("left", [0, 80], ids=["left edge", "right edge"])
