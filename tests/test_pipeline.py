@@ -156,6 +156,18 @@ def test_a_hole_at_the_pictures_edge(tmp_path: Path, left: int) -> None:
     assert abs(np.mean([a[hole].astype(float) - clip.truth[0][hole] for a in found[:3]])) < 0.15
 
 
+def test_a_shadow_below_the_matte_goes_with_it(tmp_path: Path) -> None:
+    """A band of 6 pixels under a disc, as dark as half, that the matte leaves out."""
+    clip = shot(tmp_path)
+    shadows = [~hole & (np.roll(hole, 6, 0) | np.roll(hole, 3, 0)) for hole in clip.holes]
+    shutil.rmtree(tmp_path / "source")
+    write(tmp_path / "source", [np.where(shade[..., None], frame // 2, frame) for frame, shade in zip(clip.frames, shadows)])
+    clip.holes = [hole | shade for hole, shade in zip(clip.holes, shadows)]
+    left = clip.quality(clip.run()[0])
+    shutil.rmtree(clip.out)
+    assert clip.quality(clip.run(mask_grow_below=6)[0]) > max(left + 8, 30)
+
+
 def test_the_nearer_frame_counts_more(tmp_path: Path) -> None:
     """Seen one frame before with 100, and five frames later with 160: three parts to one."""
     hole = disc(48, 32, 8)

@@ -11,7 +11,7 @@ import pytest
 from flow_inpaint.errors import BadClip
 from flow_inpaint.job import ClipSpec, MaskPart
 from flow_inpaint.media import ClipInfo, open_matte
-from flow_inpaint.media.matte import grown
+from flow_inpaint.media.matte import grown, grown_below
 from footage import encode
 
 INFO = ClipInfo(
@@ -276,3 +276,19 @@ def test_whatever_a_clip_refuses_a_matte_refuses(tmp_path: Path) -> None:
     file = tmp_path / "a.mp4"
     file.write_text("no video")
     assert "not a video" in refusal(clip(file))
+
+
+@pytest.mark.parametrize("pixels", [1, 3, 40])
+def test_growing_below_adds_what_lies_under_each_pixel(pixels: int) -> None:
+    hole = np.random.default_rng(4).random((32, 48)) > 0.97
+    wanted = hole.copy()
+    for step in range(1, min(pixels, 31) + 1):
+        wanted[step:] |= hole[:-step]
+    np.testing.assert_array_equal(grown_below(hole, pixels), wanted)
+    assert not grown_below(np.zeros((4, 5), bool), pixels).any()
+
+
+def test_what_grew_below_grows_on_all_sides() -> None:
+    with open_matte((MaskPart(rectangle=(10, 4, 6, 3)),), INFO, 2, 0.5, grow_below=8) as matte:
+        found = next(matte.read(0, 0))
+    np.testing.assert_array_equal(found, grown(np.pad(np.ones((11, 6), bool), ((4, 17), (10, 32))), 2))

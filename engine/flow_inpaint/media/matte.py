@@ -17,9 +17,9 @@ from .matte_parts import ClipPart, RectanglePart
 class Matte:
     """The hole of every job frame. See `open_matte`."""
 
-    def __init__(self, parts: Sequence[MaskPart], info: ClipInfo, grow: int, threshold: float):
+    def __init__(self, parts: Sequence[MaskPart], info: ClipInfo, grow: int, threshold: float, grow_below: int = 0):
         self._info = info
-        self._grow = grow
+        self._grow, self._grow_below = grow, grow_below
         self._held: tuple[object, np.ndarray] | None = None
         with ExitStack() as opened:
             self._parts = [_part(part, info, threshold, opened) for part in parts]
@@ -52,7 +52,7 @@ class Matte:
             covered = part.read(job_frame)
             if covered is not None:
                 hole |= covered
-        return grown(hole, self._grow)
+        return grown(grown_below(hole, self._grow_below), self._grow)
 
     def close(self) -> None:
         self._opened.close()
@@ -64,25 +64,35 @@ class Matte:
         self.close()
 
 
-def open_matte(parts: tuple[MaskPart, ...], info: ClipInfo, grow: int, threshold: float) -> Matte:
+def open_matte(parts: tuple[MaskPart, ...], info: ClipInfo, grow: int, threshold: float, grow_below: int = 0) -> Matte:
     """Opens the mattes of a job for a source described by `info`.
 
     A pixel is replaced where any part covers it: where its luma (Rec. 709) or alpha is at least `threshold` of full
-    scale (below it for an inverted part), or in its rectangle; then the union grows by `grow` pixels in every
-    direction (a disc). Outside the picture of a transformed matte, and in frames that a part does not cover,
+    scale (below it for an inverted part), or in its rectangle; then the union grows downwards by `grow_below` pixels,
+    and by `grow` pixels in every direction (a disc). Outside the picture of a transformed matte, and in frames that a part does not cover,
     nothing is masked by that part, inverted or not. A matte of another size is scaled when its shape is the same
     within 1%.
 
     Raises `BadClip` for a matte of another length or shape, one that lies outside the source's frames or picture,
     alpha asked of footage without it, and whatever `open_source` refuses.
     """
-    return Matte(parts, info, grow, threshold)
+    return Matte(parts, info, grow, threshold, grow_below)
 
 
 def _part(part: MaskPart, info: ClipInfo, threshold: float, opened: ExitStack) -> ClipPart | RectanglePart:
     if part.rectangle is not None:
         return RectanglePart(part, info)
     return opened.enter_context(ClipPart(part, info, threshold))
+
+
+def grown_below(hole: np.ndarray, pixels: int) -> np.ndarray:
+    """`hole` with the `pixels` under each of its pixels."""
+    if pixels == 0:
+        return hole
+    # How many rows above a pixel the last one of the hole lies, in its column.
+    rows = np.arange(hole.shape[0])[:, None]
+    last = np.maximum.accumulate(np.where(hole, rows, -pixels - 1), axis=0)
+    return rows - last <= pixels
 
 
 def grown(hole: np.ndarray, pixels: int) -> np.ndarray:
