@@ -67,13 +67,18 @@ class WorkPlace:
 
     def give_up(self, *, keep: bool) -> None:
         """Lets others have the folder, or deletes it."""
-        if self._lock is None:
+        lock, self._lock = self._lock, None
+        if lock is None:
             return
+        emptied = False
         try:
-            if not keep:
-                empty(self.path)
-            self._lock.release(delete=not keep)
-            if not keep:
+            try:
+                if not keep:
+                    empty(self.path)
+                    emptied = True
+            finally:
+                lock.release(delete=emptied)
+            if emptied:
                 self.path.rmdir()
         except FileNotFoundError:
             # Somebody has deleted it: no reason to call a job failed that is done.
