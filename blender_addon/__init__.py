@@ -10,9 +10,11 @@ from . import (
     preferences,
     properties,
     reference_export,
+    translating,
 )
 
 _ROOMS = (
+    translating,
     properties,
     preferences,
     operators,

@@ -171,7 +171,7 @@ def _draw_source(layout: bpy.types.UILayout, strip: Any) -> None:
         row.label(text="No active strip", icon="INFO")
     else:
         line = row.row(align=True)
-        line.label(text=strip.name)
+        line.label(text=strip.name, translate=False)
         marked = recipe.mark_of(strip) is not None
         line.operator("flow_inpaint.mark", text="", icon="BOOKMARKS", depress=marked, emboss=marked)
 
