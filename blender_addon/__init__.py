@@ -1,8 +1,8 @@
 """Flow Inpaint in Blender's video sequencer: removes what a mask channel covers from a strip."""
 from . import (
+    channels,
     command_line,
     engine_operators,
-    mask_channels,
     operators,
     operators_mattes,
     operators_passes,
@@ -10,16 +10,18 @@ from . import (
     preferences,
     properties,
     reference_export,
+    translating,
 )
 
 _ROOMS = (
+    translating,
     properties,
     preferences,
     operators,
     operators_mattes,
     operators_passes,
     engine_operators,
-    mask_channels,
+    channels,
     reference_export,
     panels,
     command_line,

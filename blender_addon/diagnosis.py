@@ -57,6 +57,7 @@ def _strips(scene: bpy.types.Scene) -> list[Problem]:
     if all(map(strips.mattes.empty, masks)):
         return [Problem(f"The mask '{masks[0].name}' is empty: draw around what is to go.", "flow_inpaint.draw_matte", "Draw Matte")]
     try:
+        strips.check_channel(source, scene.flow_inpaint.reference_channel, channel)
         if scene.flow_inpaint.result == properties.PATCH:
             removal.under_a_patch(scene, source)
         wanted = frame_range.of(scene, scene.flow_inpaint.range)

@@ -1,7 +1,6 @@
 """Looks before a removal: one frame of it as a picture, and what the whole would take."""
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 import bpy
 
 from . import engine_client, removal, strips
+from .engine_setup.busy_files import remove_folder
 from .properties import Request
 from .task import Task, TaskError, reach_of
 
@@ -34,7 +34,7 @@ class _Look(Task):
             self._folder = Path(tempfile.mkdtemp(prefix="flow-inpaint-"))
         except OSError as error:
             raise TaskError(f"No temporary folder can be made in {tempfile.gettempdir()} ({error.strerror}): free some space there.") from error
-        self._leftovers.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        self._leftovers.callback(remove_folder, self._folder)
         with self._tidily():
             self._resolved = removal.resolve(scene, self._request, name, self._folder)
             self._first, self.frames = removal.wanted(self._resolved, self._request)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import descriptor
+from .engine_setup.busy_files import patiently
 from .properties import PATCH, Request
 from .result_files import ResultPlace
 
@@ -96,7 +97,7 @@ class Outputs:
         passes = self._passes(None) if self.beside else None
         if not self._patch:
             return Written(self.target, None if self._kind == "video" else answer["files"], passes)
-        os.rename(self._passes(None) / PATCH, self.target)
+        patiently(os.rename, self._passes(None) / PATCH, self.target)
         return Written(self.target, _names_in(self.target), passes)
 
     def piece(self, number: int, answer: dict[str, Any], at: int) -> dict[str, Any]:

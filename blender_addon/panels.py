@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import descriptor, diagnosis, engine_panel, jobs, looking, mask_channels, passes, properties, recipe, sentence, strips
+from . import channels, descriptor, diagnosis, engine_panel, jobs, looking, passes, properties, recipe, sentence, strips
 
 _ICONS = {
     jobs.State.WAITING: "TIME",
@@ -43,13 +43,14 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         scene = properties.scene_of(context)
         settings, source = scene.flow_inpaint, strips.active(scene)
         _draw_source(layout, source)
-        row = mask_channels.draw(layout, scene)
+        row = channels.draw_mask(layout, scene)
         masks = diagnosis.masks_of(scene)
         shown = row.row(align=True)
         shown.enabled = bool(masks)
         shown.operator("flow_inpaint.show_matte", text="", icon="OVERLAY", depress=strips.mattes.shown(masks))
         row.operator("flow_inpaint.make_matte", text="", icon="ADD")
-        for name in ("reference_channel", "preset", "range", "output"):
+        channels.draw_reference(layout, scene)
+        for name in ("preset", "range", "output"):
             layout.prop(settings, name)
         ready = engine_panel.draw(layout, context, context.region.width)
         found = diagnosis.problems(scene)
@@ -117,7 +118,7 @@ class SEQUENCER_PT_flow_inpaint_output(_SequencerTab, bpy.types.Panel):
         whole.enabled = not patch  # a patch has a format of its own, and needs its source
         whole.prop(settings, "format")
         whole.prop(settings, "mute_source")
-        column = mask_channels.labelled(layout, "Passes").column(align=True)
+        column = channels.labelled(layout, "Passes").column(align=True)
         column.use_property_split = False  # each would get its name as a label too
         for name in descriptor.passes():
             if not (patch and name == properties.PATCH):
@@ -165,12 +166,12 @@ class SEQUENCER_PT_flow_inpaint_advanced(_SequencerTab, bpy.types.Panel):
 
 
 def _draw_source(layout: bpy.types.UILayout, strip: Any) -> None:
-    row = mask_channels.labelled(layout, "Source")
+    row = channels.labelled(layout, "Source")
     if strip is None:
         row.label(text="No active strip", icon="INFO")
     else:
         line = row.row(align=True)
-        line.label(text=strip.name)
+        line.label(text=strip.name, translate=False)
         marked = recipe.mark_of(strip) is not None
         line.operator("flow_inpaint.mark", text="", icon="BOOKMARKS", depress=marked, emboss=marked)
 

@@ -17,6 +17,9 @@ from . import descriptor, frame_range
 
 DEFAULT_OUTPUT = "//flow_inpaint/"
 DEFAULT_MASK_CHANNEL = 2
+LAST_CHANNEL = 128
+MASK_CHANNEL_HINT = "The channel whose strips are white, or opaque, over what is to be removed"
+REFERENCE_CHANNEL_HINT = "The channel with clean pictures of single frames, each an image strip whose left edge is on its frame"
 FRAMES, PATCH = "frames", "patch"
 """What the new strip shows: whole pictures, or only what was replaced, over the source that stays to be seen."""
 
@@ -105,18 +108,18 @@ def _fixed(**more: Any) -> dict[str, Any]:
     return {
         "mask_channel": IntProperty(
             name="Mask Channel",
-            description="The channel whose strips are white, or opaque, over what is to be removed",
+            description=MASK_CHANNEL_HINT,
             default=DEFAULT_MASK_CHANNEL,
             min=1,
-            max=128,
+            max=LAST_CHANNEL,
             **more,
         ),
         "reference_channel": IntProperty(
             name="Reference Channel",
-            description="The channel with clean pictures of single frames, each an image strip whose left edge is on its frame; 0 for none",
+            description=f"{REFERENCE_CHANNEL_HINT}; 0 for none",
             default=0,
             min=0,
-            max=128,
+            max=LAST_CHANNEL,
             **more,
         ),
         "output": StringProperty(

@@ -41,7 +41,7 @@ def _export(scene: bpy.types.Scene, name: str) -> tuple[Path, int]:
     source = strips.find_source(scene, name)
     channel = settings.reference_channel
     if channel in (source.channel, settings.mask_channel):
-        text = f"The reference channel {channel} is the source's or the mask's: choose another, or 0 to have one found."
+        text = f"The reference channel {channel} is the source's or the mask's: choose another, or None to have one found."
         raise strips.StripError(text)
     if channel:
         strips.check_free(scene, channel, frame)

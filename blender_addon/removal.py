@@ -111,8 +111,7 @@ def resolve(scene: bpy.types.Scene, request: Request, source: str, folder: Path)
         context = context_of(request.params)
         window = request.frames[0] - context, request.frames[1] + context
     resolved = strips.resolve(scene, source, request.mask_channel, folder, window)
-    if request.reference_channel == request.mask_channel:
-        raise strips.StripError(f"Channel {request.mask_channel} is the mask channel: put the references on another channel.")
+    strips.check_channel(strip, request.reference_channel, request.mask_channel)
     clean = strips.references(scene, source, request.reference_channel)
     shift = resolved.start - strips.left(strip)
     near = [one | {"frame": one["frame"] - shift} for one in clean if 0 <= one["frame"] - shift < resolved.length]

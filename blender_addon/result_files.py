@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from itertools import count
 from pathlib import Path
 
 import bpy
+
+from .engine_setup.busy_files import patiently, remove_folder
 
 _MEDIA_ENDING = re.compile(r"\.(mp4|mov|mkv|avi|webm|mxf|mts|m4v|mpg|png|jpe?g|tiff?|exr)$", re.IGNORECASE)
 
@@ -78,9 +79,9 @@ class ResultPlace:
         if place.exists():
             place = self.folder / (self._next_free() + written.suffix)
         try:
-            os.rename(written, place)
+            patiently(os.rename, written, place)
             if passes is not None:
-                os.rename(passes, passes_beside(place))
+                patiently(os.rename, passes, passes_beside(place))
         except OSError as error:
             if place.exists():
                 os.rename(place, written)
@@ -88,7 +89,7 @@ class ResultPlace:
         return place
 
     def discard(self) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
+        remove_folder(self.work)
         self._remove_made()
 
     def _reserve(self) -> tuple[str, Path]:

@@ -23,7 +23,7 @@ def text(about: dict[str, Any], pictures: dict[str, Any]) -> str:
         "",
         "Made by `docs/make_settings.py` from `effect.toml`; do not edit. On the command line each is an option; in Python",
         "the same name with underscores. A setting that nobody has changed takes the preset's value. The pictures show the demo shot",
-        "made small; what has none does nothing that could be seen in them.",
+        "made small. What has none is about the machine, or about networks, whose weights do not come with Flow Inpaint.",
     ]
     for group in about["groups"]:
         lines += ["", f"## {group['label']}"]

@@ -54,6 +54,24 @@ def test_the_list(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock.release()
 
 
+def test_a_job_that_is_done_stays_done_when_its_work_cannot_be_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scanner for viruses holds a file of it, say. The next run of the same job finds the folder free."""
+
+    def held(folder: Path) -> None:
+        raise PermissionError(13, "being used by another process", str(folder))
+
+    said = []
+    real = kept_work.empty
+    monkeypatch.setattr(kept_work, "empty", held)
+    with kept_work.kept_work(A, {"output": "/out.mkv"}, keep=lambda: False, say=lambda level, text: said.append((level, text))) as work:
+        work.note("write")
+    assert said == [("warning", f"The work folder {work.path} cannot be deleted (being used by another process): delete it by hand.")]
+    monkeypatch.setattr(kept_work, "empty", real)
+    with kept_work.kept_work(A, {"output": "/out.mkv"}, keep=lambda: False, say=lambda level, text: None) as again:
+        assert again.path == work.path
+    assert not work.path.exists()
+
+
 def test_clearing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for key in (A, B, C):
         leave(key)

@@ -46,6 +46,12 @@ def test_every_picture_of_a_setting_is_shown_and_small():
     assert all(picture.stat().st_size < 60_000 for picture in pictures)
 
 
+def test_every_setting_has_a_picture_but_those_of_networks_and_of_the_machine():
+    about = tomllib.loads((REPOSITORY / "engine/flow_inpaint/effect.toml").read_text("utf-8"))
+    shown = tomllib.loads((DOCS / "settings" / "pictures.toml").read_text("utf-8"))
+    assert {one["name"] for one in about["parameters"]} - set(shown) == {"flow", "completion", "device", "device_failure"}
+
+
 def test_the_manual_speaks_of_buttons_that_exist():
     """What it prints in italics is a label, a name of Blender's, or both joined by a colon or an arrow."""
     source = "".join(path.read_text("utf-8") for path in (REPOSITORY / "blender_addon").rglob("*.py"))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .busy_files import patiently
 from .errors import Cancelled, SetupError, about_folder
 
 _CHUNK = 1 << 18
@@ -109,7 +110,7 @@ class Fetcher:
         if item.sha256 and _sha256(part) != item.sha256:
             part.unlink()
             raise SetupError(f"{item.name} arrived damaged and was thrown away: install again to download it once more.")
-        os.replace(part, path)
+        patiently(os.replace, part, path)
         return path
 
     def _go_on(self, item: Item, part: Path, arrived: Callable[[int], None]) -> None:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import locks, use
+from .busy_files import patiently
 from .errors import SetupError, about_folder
 
 FORMAT = 1
@@ -165,7 +166,7 @@ class Place:
         half = self._stamp.with_suffix(".part")
         try:
             half.write_text(json.dumps(asdict(stamp), indent=2), "utf-8")
-            os.replace(half, self._stamp)
+            patiently(os.replace, half, self._stamp)
         except OSError as error:
             half.unlink(missing_ok=True)
             raise about_folder(error, self.root) from error

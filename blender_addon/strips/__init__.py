@@ -6,7 +6,7 @@ from . import files, mattes
 from .api import active, channel_muted, find, first_content, left, length, remove, right, top_strips
 from .errors import StripError
 from .place import free_channel, place, place_pass, repoint
-from .references import check_free, export_frame, place_reference, references
+from .references import check_channel, check_free, export_frame, place_reference, references
 from .render import Render, light_copy
 from .resolve import Resolved, blended, find_source, mask_strips, resolve, within
 from .timing import first_shown
@@ -20,6 +20,7 @@ __all__ = [
     "active",
     "blended",
     "channel_muted",
+    "check_channel",
     "check_free",
     "export_frame",
     "files",

@@ -25,8 +25,6 @@ def references(scene: bpy.types.Scene, source_name: str, channel: int) -> list[d
     if channel == 0:
         return []
     source = find_source(scene, source_name)
-    if channel == source.channel:
-        raise StripError(f"Channel {channel} is the one that strip '{source.name}' is on: put the references on another channel.")
     found: dict[int, Path] = {}
     owner: dict[int, str] = {}
     for strip in _strips(scene, source, channel):
@@ -36,6 +34,14 @@ def references(scene: bpy.types.Scene, source_name: str, channel: int) -> list[d
                 raise StripError(f"Frame {frame + api.left(source)} has two references, {both}: remove one of them, or mute it.")
             found[frame], owner[frame] = path, strip.name
     return [{"frame": frame, "path": str(found[frame])} for frame in sorted(found)]
+
+
+def check_channel(source: api.Strip, channel: int, mask_channel: int) -> None:
+    """Raises `StripError` when the references are to come from the channel of the source or of the mask."""
+    if channel == source.channel:
+        raise StripError(f"Channel {channel} is the one that strip '{source.name}' is on: put the references on another channel.")
+    if channel == mask_channel:
+        raise StripError(f"Channel {channel} is the mask channel: put the references on another channel.")
 
 
 def _strips(scene: bpy.types.Scene, source: api.Strip, channel: int) -> list[api.Strip]:

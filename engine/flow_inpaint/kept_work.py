@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .busy_files import replace
 from .cache import ABOUT, LOCK, PLACE, about, empty, place, tidy
 from .errors import Aborted, Failed, Unforeseen, explained
 from .locks import Lock
@@ -50,7 +51,7 @@ class WorkPlace:
         part = self.path / f"{ABOUT}.part"
         try:
             part.write_text(json.dumps(self._said | {"stage": stage}), "utf-8")
-            os.replace(part, self.path / ABOUT)
+            replace(part, self.path / ABOUT)
         except OSError as error:
             raise disk_trouble(part, error) from error
         self._stage = stage
@@ -66,13 +67,18 @@ class WorkPlace:
 
     def give_up(self, *, keep: bool) -> None:
         """Lets others have the folder, or deletes it."""
-        if self._lock is None:
+        lock, self._lock = self._lock, None
+        if lock is None:
             return
+        emptied = False
         try:
-            if not keep:
-                empty(self.path)
-            self._lock.release(delete=not keep)
-            if not keep:
+            try:
+                if not keep:
+                    empty(self.path)
+                    emptied = True
+            finally:
+                lock.release(delete=emptied)
+            if emptied:
                 self.path.rmdir()
         except FileNotFoundError:
             # Somebody has deleted it: no reason to call a job failed that is done.
@@ -110,7 +116,11 @@ def kept_work(
         if isinstance(thrown, OSError) and thrown.filename and Path(os.fsdecode(thrown.filename)).parent == work.path:
             raise disk_trouble(Path(os.fsdecode(thrown.filename)), thrown) from thrown
         raise
-    work.give_up(keep=False)
+    try:
+        work.give_up(keep=False)
+    except Failed as error:
+        # The job is done: what cannot be deleted is no reason to call it failed.
+        say("warning", str(error))
 
 
 def _taken(where: Path, key: str, said: Mapping[str, Any]) -> WorkPlace:

@@ -169,7 +169,7 @@ def matte_operators() -> dict[str, Any]:
     folder = start("mattes")
     scene, settings = bpy.context.scene, bpy.context.scene.flow_inpaint
     problems = room("diagnosis").problems
-    found: dict[str, Any] = {"channels": room("mask_channels").names(scene, 2)}
+    found: dict[str, Any] = {"channels": room("channels").names(scene, 2)}
     settings.mask_channel = 2
     found["none"] = [(p.text, p.operator) for p in problems(scene)]
     bpy.ops.flow_inpaint.make_matte()
@@ -199,6 +199,12 @@ def matte_operators() -> dict[str, Any]:
     found["outside"] = [p.text for p in problems(scene)]
     settings.range = "STRIP"
     settings.mask_channel = 3
+    settings.reference_channel = 3
+    found["references on the matte"] = [p.text for p in problems(scene)]
+    settings.reference_channel = 1
+    found["references on the source"] = [p.text for p in problems(scene)]
+    settings.reference_channel = 0
+    found["no references"] = problems(scene)
     found["said"] = run(preset="draft", reach=7, format="png", mute_source=True, reference_channel=6)
     scene.sequence_editor.active_strip = strips()[f"{STEM}_001"]
     settings.mask_channel = 9

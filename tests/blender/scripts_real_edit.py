@@ -52,6 +52,15 @@ def check(scene: bpy.types.Scene) -> None:
     assert file.parent == WORK / "flow_inpaint" and file.stat().st_size > 10000, file
     assert sorted(os.listdir(WORK / "flow_inpaint")) == [file.name], os.listdir(WORK / "flow_inpaint")
     assert scene.render.resolution_x == 320 and len(bpy.data.scenes) == 1
+    translated(scene)
+
+
+def translated(scene: bpy.types.Scene) -> None:
+    """The add-on's own words in an interface that is not English, and Blender's own among them."""
+    view, said = bpy.context.preferences.view, bpy.app.translations.pgettext_iface
+    view.language, view.use_translate_interface = "de_DE", True
+    assert said(scene.flow_inpaint.bl_rna.properties["mask_grow"].name) == "Matte vergrößern"
+    assert said("Install Engine", "Operator") == "Engine installieren" and said("Output") == "Ausgabe"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -140,7 +141,65 @@ def taken() -> dict[str, Any]:
     return {"said": press()}
 
 
+class Layout:
+    """Notes what is drawn into it, in Blender's own words."""
+
+    def __init__(self) -> None:
+        self.drawn: list[dict[str, Any]] = []
+        self.alignment = ""
+
+    def split(self, **_: Any) -> Layout:
+        return self
+
+    row = split
+
+    def label(self, **_: Any) -> None:
+        pass
+
+    def menu(self, name: str, **said: Any) -> None:
+        self.drawn.append({"menu": name} | said)
+
+    def operator(self, name: str, **said: Any) -> SimpleNamespace:
+        button = SimpleNamespace(channel=None)
+        self.drawn.append({"operator": name, "button": button} | said)
+        return button
+
+
+def choosing() -> dict[str, Any]:
+    """The panel's drop-downs, and every entry of their menus pressed."""
+    edit("choosing")
+    scene, found = bpy.context.scene, {}
+    settings = scene.flow_inpaint
+    strips().new_image("clean", str(picture("clean")), 5, START)
+    scene.sequence_editor.channels[5].name = "Clean plates"
+    settings.mask_channel, settings.reference_channel = 3, 0
+    for setting, draw in (("mask_channel", room("channels").draw_mask), ("reference_channel", room("channels").draw_reference)):
+        closed, opened = Layout(), Layout()
+        draw(closed, scene)
+        (button,) = closed.drawn
+        getattr(bpy.types, button["menu"]).draw(SimpleNamespace(layout=opened, **of_menu(button["menu"])), bpy.context)
+        entries = []
+        for entry in opened.drawn:
+            group, name = entry["operator"].split(".")
+            said = str(getattr(getattr(bpy.ops, group), name)(channel=entry["button"].channel))
+            again = Layout()
+            draw(again, scene)
+            entries.append([entry["text"], entry.get("translate", True), said, getattr(settings, setting), again.drawn[0]["text"]])
+        found[setting] = {"closed": button["text"], "entries": entries}
+    settings.reference_channel = 9
+    gone = Layout()
+    room("channels").draw_reference(gone, scene)
+    return found | {"without strips": gone.drawn[0]["text"]}
+
+
+def of_menu(name: str) -> dict[str, Any]:
+    """What a menu's class says of itself: its `draw` is called here without Blender's making one."""
+    cls = getattr(bpy.types, name)
+    return {key: getattr(cls, key) for key in ("setting", "optional", "_said")}
+
+
 CASES = {
+    "choosing": choosing,
     "none": lambda: given("none", (START + 5, "clean"), channel=0),
     "one": lambda: given("one", (START + 5, "clean")),
     "two": lambda: given("two", (START + 7, "b"), (START, "a")),

@@ -104,6 +104,9 @@ def test_what_is_wrong_is_said_with_the_button_that_helps(case):
     assert [operator for _, operator in found["muted"]] == ["flow_inpaint.unmute_matte"] and found["unmuted"] == []
     assert found["output"] == ["No output folder is set: choose one."] and "shows none of the frames" in found["outside"][0]
     assert found["nobody"][0].startswith("No strip is active")
+    assert found["references on the matte"] == ["Channel 3 is the mask channel: put the references on another channel."]
+    assert found["references on the source"] == [f"Channel 1 is the one that strip '{SOURCE}' is on: put the references on another channel."]
+    assert found["no references"] == []
 
 
 def test_make_and_show_matte(case):

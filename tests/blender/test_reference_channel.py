@@ -21,6 +21,19 @@ def frames(found: dict) -> list[tuple[int, str]]:
     return [(one["frame"], Path(one["path"]).name) for one in found["references"] or []]
 
 
+def test_both_channels_are_chosen_from_a_menu_with_their_names(case):
+    """Text, whether it is translated, what pressing it says, the setting's number then, and what the closed drop-down says."""
+    found = case("choosing")
+    of_strips = [
+        ["Clean plates (5): clean", False, "{'FINISHED'}", 5, "Clean plates (5)"],
+        ["Channel 3: matte", False, "{'FINISHED'}", 3, "Channel 3"],
+        ["Channel 1: Street: take #1.mp4", False, "{'FINISHED'}", 1, "Channel 1"],
+    ]
+    assert found["mask_channel"] == {"closed": "Channel 3", "entries": of_strips}
+    assert found["reference_channel"] == {"closed": "None", "entries": [["None", True, "{'FINISHED'}", 0, "None"], *of_strips]}
+    assert found["without strips"] == "Channel 9"
+
+
 def test_a_strips_left_edge_is_its_frame(case):
     assert frames(case("one")) == [(5, "clean.png")]
     assert frames(case("longer")) == [(5, "clean.png")]
@@ -86,7 +99,7 @@ def test_the_picture_of_an_image_strip_is_copied(case):
     "name, sentence",
     [
         ("export outside", "Frame 5 is outside strip 'Street: take #1.mp4' (frames 11 to 22): move the playhead over it."),
-        ("export on mask", "The reference channel 3 is the source's or the mask's: choose another, or 0 to have one found."),
+        ("export on mask", "The reference channel 3 is the source's or the mask's: choose another, or None to have one found."),
         ("taken", "Channel 4 already has strip 'painted' at frame 13: move or delete it first."),
     ],
 )

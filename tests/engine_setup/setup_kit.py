@@ -20,7 +20,7 @@ if str(REPOSITORY / "blender_addon") not in sys.path:
     # At the end: the add-on's rooms are not to stand in front of anything.
     sys.path.append(str(REPOSITORY / "blender_addon"))
 
-from engine_setup import download, errors, installation, interpreters, pip_words, place, torch_builds  # noqa: F401
+from engine_setup import busy_files, download, errors, installation, interpreters, pip_words, place, torch_builds  # noqa: F401
 
 ENGINE = """
 import json, os, sys

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 
 from .. import effect
+from ..busy_files import replace
 from ..errors import BadClip, Failed
 from ..job import OutputSpec
 from ..locks import Lock
@@ -48,7 +49,7 @@ def write_whole(path: Path, data: bytes) -> None:
     try:
         with writing(path):
             part.write_bytes(data)
-            os.replace(part, path)
+            replace(part, path)
     finally:
         with suppress(OSError):
             part.unlink()
@@ -133,7 +134,7 @@ class FilePlace:
 
     def commit(self) -> OutputFiles:
         with writing(self.path):
-            os.replace(self._part, self.path)
+            replace(self._part, self.path)
         self._claim.give_up()
         return OutputFiles(self.path, [self.path.name])
 
@@ -199,7 +200,7 @@ class SequencePlace:
             with writing(self.folder):
                 for name, target in zip(self.names, self.targets):
                     is_new = not target.exists()
-                    os.replace(self._part / name, target)
+                    replace(self._part / name, target)
                     if is_new:
                         made.append(target)
                 self._part.rmdir()

@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 
+from ..busy_files import replace
 from ..errors import Aborted, BadClip, BadParameter
 from ..job import nameable
 from .matroska_aspect import RESERVE, write_pixel_aspect
@@ -92,7 +93,7 @@ def _pictures(job: Splice, part: Path, aborted: Callable[[], bool]) -> OutputFil
             for path, name in zip(taken, job.base.files, strict=True):
                 _check(aborted)
                 _link(path, part / name)
-            os.replace(part, job.output)
+            replace(part, job.output)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -127,7 +128,7 @@ def _video(job: Splice, part: Path, aborted: Callable[[], bool]) -> OutputFiles:
                 _remux(base, pieces, made, patch, aborted)
             if patch:
                 write_pixel_aspect(part, aspect, size)
-            os.replace(part, job.output)
+            replace(part, job.output)
     except BaseException:
         with suppress(OSError):
             part.unlink()
