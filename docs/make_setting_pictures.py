@@ -59,6 +59,13 @@ def tight_matte() -> Scene:
     return Scene(frames, np.stack([cv2.erode(matte, np.ones((11, 11))) for matte in mattes]))
 
 
+def matte_without_shadow() -> Scene:
+    """The lowest 12 pixels of every column left out."""
+    frames, mattes, *_ = street()
+    below = np.pad(mattes[:, 12:], ((0, 0), (0, 12), (0, 0)))
+    return Scene(frames, np.minimum(mattes, below))
+
+
 def soft_matte() -> Scene:
     frames, mattes, *_ = street()
     return Scene(frames, np.stack([cv2.GaussianBlur(cv2.erode(m, np.ones((9, 9))), None, 5) for m in mattes]))
@@ -70,7 +77,7 @@ def two_shots() -> Scene:
     return Scene(other, np.concatenate([mattes[:15], mattes[30:45, :, ::-1]]))
 
 
-def flicker() -> Scene:
+def flickering_light() -> Scene:
     frames, mattes, *_ = street()
     gains = 0.8 + 0.2 * np.sin(np.arange(len(frames)) * 1.1)
     return Scene((frames * gains[:, None, None, None]).astype(np.uint8), mattes)
