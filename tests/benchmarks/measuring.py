@@ -17,7 +17,7 @@ from typing import Any
 
 import work_folder
 
-from flow_inpaint import pipeline, windows
+from flow_inpaint import cost, pipeline, shot_course, windows
 from flow_inpaint.job import Job
 
 
@@ -73,5 +73,5 @@ def _own() -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 3:
-        windows.WINDOW = int(sys.argv[3])
+        windows.WINDOW = cost.WINDOW = shot_course._STRETCH = int(sys.argv[3])
     print(json.dumps({"check": _check, "run": _run}[sys.argv[1]](Job.from_document(json.loads(sys.argv[2])))))
