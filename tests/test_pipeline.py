@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from flow_inpaint.flow import ESTIMATORS
 from flow_inpaint.job import Job
 from flow_inpaint.machine import Method
 from flow_inpaint.pipeline import Progress, Result
+from flow_inpaint.results import Results
 
 WIDTH, HEIGHT, COUNT = 96, 64, 12
 
@@ -363,6 +365,23 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, work_place: Path
     with pytest.raises(Failed, match="^The work folder .* cannot be written: No space left on device. Free some space there"):
         shot(tmp_path).run()
     assert leftovers(tmp_path) == ["mask", "source", "work"] and leftovers(work_place) == []
+
+
+def test_after_a_frame_that_cannot_be_written_no_other_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one may wait to be written already, and would take its place."""
+    written: list[int] = []
+
+    def write(self: Results, encoded: tuple) -> None:
+        written.append(encoded[0].index)
+        if written == [0, 1, 2]:
+            # Time for the next frame to come.
+            time.sleep(0.5)
+            raise Failed("No room for it.")
+
+    monkeypatch.setattr(Results, "write", write)
+    with pytest.raises(Failed, match="No room for it"):
+        shot(tmp_path, 8).run()
+    assert written == [0, 1, 2]
 
 
 def test_an_estimator_that_fails_leaves_nothing(tmp_path: Path, work_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from . import cost, coverage
 from .clock import Clock
 from .evaluation.sheet import save_png
 from .flow import ESTIMATORS
+from .give_back import give_memory_back
 from .job import Job
 from .machine import Machine
 from .media import Source
@@ -49,7 +50,13 @@ class Forecast:
 
 def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
-    clock = Clock(lambda progress: None, aborted)
+    try:
+        return _checked(job, Clock(lambda progress: None, aborted))
+    finally:
+        give_memory_back()
+
+
+def _checked(job: Job, clock: Clock) -> Forecast:
     params = job.params
     methods = Methods.of(params, Machine(str(params["device"])))
     with open_footage(job.source, str(params["damaged_frames"])) as source, matte_of(job, source.info) as matte:
@@ -96,6 +103,9 @@ def _costs(
         found,
         wanted,
         size,
+        stored=source.info.frame_bytes,
+        video=source.info.kind == "video",
+        format=job.output.format,
         hole=found.pixels / wanted,
         unseen=foreseen.unseen,
         itemsize=np.dtype(source.info.dtype).itemsize,

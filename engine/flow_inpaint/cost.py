@@ -15,7 +15,9 @@ import numpy as np
 from .coverage import RememberedMatte
 from .light import change_of_light, glimpse_of
 from .media import Source
+from .media.video_reader import frames_kept
 from .motion import MotionSettings, measure, view_of
+from .shot import KEYS
 from .side_by_side import one_thread_each, workers
 from .survey import Survey
 from .windows import WINDOW
@@ -28,8 +30,9 @@ _PAIRS, _ENOUGH = 3, 2.0
 _HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
 #: Of each that nothing shows: that it is so, and where it comes from; of each pixel of a key; of a whole flow, and its completion.
 _UNSEEN, _KEY, _FLOWS = 20, 12, 32
-#: A window of frames shares its keys: one, and one more for each so many frames of it.
-_FRAMES_A_KEY = 32
+#: A window of frames shares its keys: one, and one more for each so many frames of it. Where little is unseen, it lies about in places
+#: that lead nowhere, and takes as many as there may be, however few frames there are.
+_FRAMES_A_KEY, _LITTLE = 32, 0.1
 #: Of a finished frame: bytes for whatever it is, and for each pixel of the hole that says where it comes from.
 _LINE, _ORIGIN = 700, 20
 #: Frames that are on their way to be written when a window is begun, and those that share a file with one that is needed.
@@ -46,6 +49,11 @@ _SHARED = 0.87
 #: of the hole, for each worker; and what is left of that when the pictures are mapped.
 PROGRAM_MIB = 125
 _OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 125}, 900, 0.45
+#: Whole pictures: how many a decoder holds; how many decoders there are, because frames are read for motion and again to be written; RGB
+#: ones at a time; and for each worker, those to be composed and those that are.
+_DECODING, _DECODERS, _RGB, _COMPOSING = 9, 2, 2, 2
+#: What an encoder holds: pictures, and bytes for each pixel besides. That of images is done by the workers.
+_ENCODING = {"ffv1": (9, 32), "h264": (0, 108), "prores": (0, 28)}
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,9 @@ class Known:
     surveyed  its frames and the part of them that is worked on; not None
     wanted    how many frames are written
     size      pixels of a picture
+    stored    bytes of one as its file's samples
+    video     the source is a video file
+    format    the output's
     hole      masked ones, on average
     unseen    the share of them that nothing shows
     itemsize  bytes of a sample
@@ -72,6 +83,9 @@ class Known:
     surveyed: Survey
     wanted: int
     size: int
+    stored: int
+    video: bool
+    format: str
     hole: float
     unseen: float
     itemsize: int
@@ -110,7 +124,10 @@ class Known:
         return self._keys_of(self.at_once)
 
     def _keys_of(self, frames: int) -> float:
-        return -(-frames // WINDOW) + frames / _FRAMES_A_KEY if self.unseen > 0.01 else 0
+        if not self.unseen:
+            return 0
+        windows = -(-frames // WINDOW)
+        return KEYS * windows if self.unseen < _LITTLE else windows + frames / _FRAMES_A_KEY
 
 
 def passing(frames: int, size: int) -> float:
@@ -143,7 +160,18 @@ def memory_of(known: Known) -> float:
     """Bytes of the process when it is largest, with what it has mapped of the work folder."""
     mapped = min(known.needed, 2 * known.reach + 1) * known.region * 3 * known.itemsize
     working = workers() * (known.region * _OF_REGION[known.flow_size] + known.hole * _OF_HOLE)
-    return PROGRAM_MIB * 2**20 + max(working, _LEFT * working + mapped)
+    return PROGRAM_MIB * 2**20 + max(working, _LEFT * working + mapped) + _whole_pictures(known)
+
+
+def _whole_pictures(known: Known) -> float:
+    """Bytes of those, whatever part of them is worked on."""
+    pictures, bytes_of_a_pixel = _ENCODING.get(known.format, (workers(), 0))
+    pictures += _COMPOSING * (workers() + 2)
+    if known.video:
+        # What is kept of those that were read last is kept once.
+        held = [_DECODING + frames_kept(known.stored), *[_DECODING] * (_DECODERS - 1)]
+        pictures += sum(min(frames, known.needed) for frames in held)
+    return pictures * known.stored + known.size * (bytes_of_a_pixel + 3 * known.itemsize * _RGB)
 
 
 def seconds_of_a_pair(

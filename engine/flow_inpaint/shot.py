@@ -27,7 +27,7 @@ from .stillness import stands_still
 #: What may be unseen in all frames of a window.
 _WINDOW_PIXELS = 12_000_000
 #: Key frames a window may have, and the share of its unseen pixels that is not worth another one.
-_KEYS = 4
+KEYS = 4
 _NEGLIGIBLE = 0.01
 
 #: Motion before a camera that stands still which is no more than grain makes of none, pixels a frame.
@@ -147,7 +147,7 @@ def _stands_still(store: ShotStore, first: int, last: int, shot: int) -> bool:
 
 def _fill_keys(store: ShotStore, window: dict[int, Invented], carrier: _Carrier, look: Look, pulse: Pulse) -> None:
     enough = _NEGLIGIBLE * sum(made.pixels.size for made in window.values())
-    for _ in range(_KEYS):
+    for _ in range(KEYS):
         open_pixels = {k: int(made.open.sum()) for k, made in window.items()}
         if sum(open_pixels.values()) <= enough:
             return

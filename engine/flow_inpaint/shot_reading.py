@@ -84,8 +84,9 @@ class ShotReader:
         before: _Frame | None = None
         seen_before: _Seen | None = None
         for picture, whole in zip(pictures, mattes, strict=True):
-            rgb, hole = self.tone.exposed(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
-            coded = np.ascontiguousarray(self.tone.coded(picture.rgb[self.region]), self.store.dtype)
+            # A copy, so that what is kept of a frame does not keep the whole picture.
+            part, hole = np.ascontiguousarray(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
+            rgb, coded = self.tone.exposed(part), np.ascontiguousarray(self.tone.coded(part), self.store.dtype)
             self.store.remember(picture.index, coded, hole)
             self._remember_reference(picture.index, coded, hole)
             begins = picture.index == first

@@ -41,14 +41,16 @@ def threes(items: Iterable[T]) -> Iterator[tuple[T, T, T]]:
             yield tuple(window)
 
 
-def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T], ahead: int | None = None) -> Iterator[R]:
     """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded. When it is closed, nothing
-    is under way any more."""
+    is under way any more. ahead: of how many tasks the result is not waited for while others are read; default: as many as there
+    are workers."""
     waiting: deque[Future[R]] = deque()
+    ahead = workers() if ahead is None else ahead
     try:
         for task in tasks:
             waiting.append(pool.submit(work, task))
-            if len(waiting) > workers():
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -64,15 +65,27 @@ class Writing:
         outside = ([k] if not self.needed[0] <= k <= self.needed[1] else [] for k in beside)
         with closing(in_order(self.pool, job.filled, chain(next(outside), ready, next(outside)))) as fills:
             tasks = zip(self.source.read(first, last), threes(fills))
-            with closing(in_order(self.pool, job.made, tasks)) as frames:
-                for made, encoded in frames:
-                    if not store.made.has(self.next):
-                        keep(store, self.next, made)
-                    self.clock.tick("write", self.next - begin + 1, last - begin + 1)
-                    self.results.write(encoded)
-                    self.masked += int(made.hole.sum())
-                    self.unseen += made.unseen
-                    self.next += 1
+            with (
+                closing(in_order(self.pool, job.made, tasks)) as frames,
+                ThreadPoolExecutor(1, "flow-inpaint-write") as writer,
+                closing(in_order(writer, partial(self._written, store), enumerate(frames, first), ahead=1)) as written,
+            ):
+                for done in written:
+                    self.clock.tick("write", done - begin + 1, last - begin + 1)
+
+    def _written(self, store: ShotStore, task: tuple[int, tuple[MadeFrame, tuple]]) -> int:
+        """Writes a frame, in a thread of its own: an encoder keeps whoever calls it waiting, and others could be composed meanwhile.
+
+        Frames come in order, and after one that could not be written no other one is."""
+        frame, (made, encoded) = task
+        if frame == self.next:
+            if not store.made.has(frame):
+                keep(store, frame, made)
+            self.results.write(encoded)
+            self.masked += int(made.hole.sum())
+            self.unseen += made.unseen
+            self.next += 1
+        return frame
 
 
 _Fill = tuple[Filled | None, Origins | None]

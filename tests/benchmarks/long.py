@@ -6,26 +6,19 @@
 FOLDER holds the frames of one sequence, which is run forwards and backwards in turn. A centre rectangle of a share of its width and
 height is removed. With `--sizes` the frames are enlarged and encoded (H.264) first. Each row is a process of its own. Memory is what
 the process has of its own at most; what it has mapped of the work folder can be given back at any time, and is in the last column.
+`--window` and `--set` (as `--set reach=2 refinement=0`) make windows short, so that few frames go through several.
 """
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import resource
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
-import work_folder
 from forecast import made
+from measuring import measured
 
-from flow_inpaint import pipeline
-from flow_inpaint.job import ClipSpec, Job
+from flow_inpaint.job import ClipSpec
 from flow_inpaint.media import open_source
 
 
@@ -36,11 +29,10 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", default=[""])
     parser.add_argument("--holes", type=float, nargs="*", default=[0.25])
     parser.add_argument("--presets", nargs="*", default=["draft"])
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--window", type=int)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER")
     known = parser.parse_args()
-    if known.one:
-        print(json.dumps(_one(json.loads(known.one))))
-        return
+    settings = {name: float(number) if "." in number else int(number) for name, number in (one.split("=") for one in known.set)}
     print(f"{'size':10} {'hole':>5} {'preset':9} {'frames':>6} {'CPU s/frame':>11} {'own MiB':>8} {'disk MiB':>9} {'forecast':>9} {'with maps':>9}")
     with tempfile.TemporaryDirectory() as place:
         for size in known.sizes:
@@ -48,13 +40,12 @@ def main() -> None:
                 source, width, height = _source(known.frames.resolve(), size, length, Path(place))
                 for hole in known.holes:
                     for preset in known.presets:
-                        job = _job(source, width, height, hole, preset, f"{place}/result.mkv")
-                        command = [sys.executable, __file__, "--frames", str(known.frames), "--one", json.dumps(job)]
-                        environment = os.environ | {"FLOW_INPAINT_CACHE": f"{place}/cache"}
-                        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+                        job = _job(source, width, height, hole, {"preset": preset} | settings, f"{place}/result.mkv")
+                        forecast = measured("check", job, f"{place}/cache", known.window)["disk_mib"]
+                        row = measured("run", job, f"{place}/cache", known.window)
                         print(
-                            f"{f'{width}x{height}':10} {hole:5.2f} {preset:9} {length:6} {row['cpu'] / length:11.3f} {row['own']:8.0f} "
-                            f"{row['disk']:9.1f} {row['forecast']:9.0f} {row['peak']:9.0f}",
+                            f"{f'{width}x{height}':10} {hole:5.2f} {preset:9} {length:6} {row['cpu'] / length:11.3f} {row['own_mib']:8.0f} "
+                            f"{row['disk_mib']:9.1f} {forecast:9.0f} {row['memory_mib']:9.0f}",
                             flush=True,
                         )
 
@@ -69,40 +60,10 @@ def _source(frames: Path, size: str, length: int, place: Path) -> tuple[dict[str
     return {"path": str(frames), "indices": [there_and_back[k % len(there_and_back)] for k in range(length)]}, width, height
 
 
-def _job(source: dict[str, Any], width: int, height: int, hole: float, preset: str, output: str) -> dict[str, Any]:
+def _job(source: dict[str, Any], width: int, height: int, hole: float, params: dict[str, Any], output: str) -> dict[str, Any]:
     across, down = round(width * hole), round(height * hole)
     rectangle = [(width - across) // 2, (height - down) // 2, across, down]
-    return {"source": source, "mask": {"rectangle": rectangle}, "output": {"path": output}, "params": {"preset": preset}}
-
-
-def _one(document: dict[str, Any]) -> dict[str, float]:
-    job = Job.from_document(document)
-    forecast = pipeline.check(job).disk_mib
-    disk = own = 0.0
-    ended = threading.Event()
-
-    def watch() -> None:
-        nonlocal disk, own
-        while not ended.wait(0.25):
-            disk = max(disk, work_folder.size())
-            own = max(own, _own())
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    cpu = time.process_time()
-    try:
-        pipeline.run(job)
-    finally:
-        ended.set()
-        watching.join()
-    cpu = time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"cpu": cpu, "own": own, "disk": disk / 2**20, "forecast": forecast, "peak": peak}
-
-
-def _own() -> float:
-    """MiB that are the process's own."""
-    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1024
+    return {"source": source, "mask": {"rectangle": rectangle}, "output": {"path": output}, "params": params}
 
 
 if __name__ == "__main__":

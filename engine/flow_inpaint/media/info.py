@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import BadClip, BadFrame
 from ..job import ClipSpec
+from .samples import layout
 
 T = TypeVar("T")
 
@@ -64,6 +65,13 @@ class ClipInfo:
     def white(self) -> float:
         """The value of full scale in `Picture.rgb`."""
         return full_scale(self.dtype)
+
+    @property
+    def frame_bytes(self) -> int:
+        """What a picture takes as it is kept: the file's own samples, of an image RGB and alpha."""
+        shape = layout(self.pixel_format) if self.pixel_format else None
+        samples, dtype = (shape.samples, shape.dtype) if shape else (3 + self.has_alpha, self.dtype)
+        return round(self.width * self.height * samples * np.dtype(dtype).itemsize)
 
     def contiguous(self, first: int, last: int) -> bool:
         """Whether the job frames show the clip as it runs: nothing held, skipped or reversed."""

@@ -51,6 +51,12 @@ class Layout:
         return np.float32 if self.is_float else self.dtype
 
     @property
+    def samples(self) -> float:
+        """How many a pixel has, those that it shares with others in part."""
+        colours = {"gray": 1.0, "gbr": 3.0}.get(self.family) or 1 + 2 / (1 << self.shift_x + self.shift_y)
+        return colours + self.has_alpha
+
+    @property
     def top(self) -> int:
         return (1 << self.depth) - 1
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 from ..errors import BadClip
 from . import colour
@@ -26,7 +26,8 @@ _SITES = {("left", 3): "top", ("top", 1): "left"}
 
 def turns_of(path: Path, frame: av.VideoFrame) -> int:
     """By how many quarter turns to the left the stored frame becomes upright: 0 to 3. Raises `BadClip` for what no turning does."""
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    # A frame's own `side_data` and the frame hold each other: every picture would stay until the garbage collector comes by.
+    data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
     if data is None:
         return 0
     matrix = np.frombuffer(bytes(data), np.int32)

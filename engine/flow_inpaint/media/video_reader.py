@@ -164,6 +164,11 @@ class VideoSource:
         self.close()
 
 
+def frames_kept(size: int) -> int:
+    """How many frames of so many bytes are kept when they have been read."""
+    return max(_CACHE_FRAMES, _CACHE_BYTES // size)
+
+
 class _FrameCache:
     """The frames decoded last: held frames and footage that runs backwards read from here."""
 
@@ -177,7 +182,7 @@ class _FrameCache:
         self._frames[number] = frame
         self._frames.move_to_end(number)
         size = sum(plane.buffer_size for plane in frame.planes)
-        while len(self._frames) > max(_CACHE_FRAMES, _CACHE_BYTES // size):
+        while len(self._frames) > frames_kept(size):
             self._frames.popitem(last=False)
 
 

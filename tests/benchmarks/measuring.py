@@ -1,0 +1,77 @@
+"""A job checked or run in a process of its own: what it was said to take, and what it takes.
+
+    measured("check" or "run", JOB, CACHE)
+    python tests/benchmarks/measuring.py check|run JOB      one of them, in this process, as JSON
+"""
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import work_folder
+
+from flow_inpaint import cost, pipeline, shot_course, windows
+from flow_inpaint.job import Job
+
+
+def measured(what: str, document: dict[str, Any], cache: Path | str, window: int | None = None) -> dict[str, Any]:
+    """What comes of one, see `_check` and `_run`. window: frames that a window has in place of the engine's own number."""
+    command = [sys.executable, __file__, what, json.dumps(document), *([str(window)] if window else [])]
+    environment = os.environ | {"FLOW_INPAINT_CACHE": str(cache)}
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout)
+
+
+def _check(job: Job) -> dict[str, Any]:
+    started = time.monotonic()
+    found = pipeline.check(job)
+    said = {name: getattr(found, name) for name in ("seconds", "memory_mib", "disk_mib")}
+    return said | {"unseen": found.coverage.unseen if found.coverage else 0.0, "took": time.monotonic() - started}
+
+
+def _run(job: Job) -> dict[str, Any]:
+    """Seconds by the clock and of processors; MiB of memory at most, with what is mapped of the work folder and without; MiB of the
+    work folder when it is largest, and of what kinds of things."""
+    largest: dict[str, int] = {}
+    own, ended = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal largest, own
+        while not ended.wait(0.2):
+            largest = max(largest, work_folder.kinds(), key=lambda kinds: sum(kinds.values()))
+            own = max(own, _own())
+
+    started, cpu = time.monotonic(), time.process_time()
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        unseen = pipeline.run(job).unseen
+    finally:
+        ended.set()
+        watching.join()
+    return {
+        "seconds": time.monotonic() - started,
+        "cpu": time.process_time() - cpu,
+        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "own_mib": own,
+        "disk_mib": sum(largest.values()) / 2**20,
+        "kinds": {kind: size / 2**20 for kind, size in largest.items()},
+        "unseen": unseen,
+    }
+
+
+def _own() -> float:
+    """MiB that are the process's own."""
+    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        windows.WINDOW = cost.WINDOW = shot_course._STRETCH = int(sys.argv[3])
+    print(json.dumps({"check": _check, "run": _run}[sys.argv[1]](Job.from_document(json.loads(sys.argv[2])))))
