@@ -1,6 +1,7 @@
 """A job looked at before it is done: whether it can be, what it would take, and what other frames see."""
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from .media import Source
 from .methods import Methods
 from .motion import eight_bits
 from .references import open_references
+from .shadows import Below
 from .side_by_side import in_order, one_thread_each, pool_of_workers
 from .stand_ins import mended, open_footage
 from .survey import Survey, context_of, frame_range, matte_of, survey
@@ -65,9 +67,15 @@ def _checked(job: Job, clock: Clock) -> Forecast:
         holes = coverage.RememberedMatte(mended(matte, source))
         found = survey(holes, source.info, (first, last), context_of(params), clock, references, _MATTES)
         foreseen = _coverage(job, source, holes, found, (first, last), clock) if found.region else None
-        costs = _costs(job, source, holes, found, last - first + 1, foreseen, methods, clock)
+        below = Below()
+        pairs = below.watched(cost.pairs(source, holes, found, clock.check) if found.region else ())
+        costs = _costs(job, source, found, last - first + 1, foreseen, methods, pairs)
+        deque(pairs, maxlen=0)
     count = last - first + 1
     notes = [*matte.notes] if found.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
+    if below.missed:
+        grow = int(params["mask_grow_below"]) + below.missed
+        notes.append(f"Below the matte the picture moves with the object, as a shadow does: Grow Below {grow} px would take it out too.")
     if methods.networks:
         notes.append("The time and memory that networks take are not in this forecast.")
     return Forecast(
@@ -86,12 +94,11 @@ def _checked(job: Job, clock: Clock) -> Forecast:
 def _costs(
     job: Job,
     source: Source,
-    matte: coverage.RememberedMatte,
     found: Survey,
     wanted: int,
     foreseen: coverage.Coverage | None,
     methods: Methods,
-    clock: Clock,
+    pairs: Iterable[cost.Pair],
 ) -> dict[str, Any]:
     size = source.info.width * source.info.height
     if foreseen is None:
@@ -119,7 +126,7 @@ def _costs(
         fill=methods.fill.name,
         flow_size=str(job.params["flow_size"]),
     )
-    pair = cost.seconds_of_a_pair(source, matte, found, motion, bool(job.params["lighting"]), clock.check)
+    pair = cost.seconds_of_a_pair(pairs, motion, bool(job.params["lighting"]))
     return {
         "seconds": round(cost.seconds_of(known, pair), 1),
         "memory_mib": round(cost.memory_of(known) / 2**20),

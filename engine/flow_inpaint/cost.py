@@ -7,7 +7,7 @@ are from two cores of a server (`tests/benchmarks/forecast.py`); what networks t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,12 @@ from .survey import Survey
 from .windows import WINDOW
 from .work_segments import SEGMENT
 
-#: Pairs that are timed at most, and the seconds after which no other one is begun.
-_PAIRS, _ENOUGH = 3, 2.0
+Pair = tuple[list[np.ndarray], list[np.ndarray]]
+"""Two neighbouring frames, (H, W, 3) each, and their holes, (H, W) bool."""
+
+#: Where in a job pairs of frames are looked at; how many of them are timed at most, and the seconds after which no other one is.
+_PLACES = (0.5, 0.2, 0.8, 0.35, 0.65)
+_TIMED, _ENOUGH = 3, 2.0
 
 #: Bytes that are remembered of each pixel: of a hole, its hops both ways and where they are; of its guard too, its index.
 _HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
@@ -174,19 +178,22 @@ def _whole_pictures(known: Known) -> float:
     return pictures * known.stored + known.size * (bytes_of_a_pixel + 3 * known.itemsize * _RGB)
 
 
-def seconds_of_a_pair(
-    source: Source, matte: RememberedMatte, surveyed: Survey, settings: MotionSettings, lighting: bool, tick: Callable[[], None]
-) -> float:
-    """Processor seconds that the motion between two frames takes: the mean of some pairs, evenly over the job."""
+def pairs(source: Source, matte: RememberedMatte, surveyed: Survey, tick: Callable[[], None]) -> Iterator[Pair]:
+    """The region of some neighbouring frames, evenly over the job. `tick` is called before each."""
+    for first in _spread(*surveyed.needed):
+        tick()
+        yield (
+            [picture.rgb[surveyed.region] for picture in source.read(first, first + 1)],
+            [np.ascontiguousarray(hole[surveyed.region]) for hole in matte.read(first, first + 1)],
+        )
+
+
+def seconds_of_a_pair(pairs: Iterable[Pair], settings: MotionSettings, lighting: bool) -> float:
+    """Processor seconds that the motion between two frames takes: the mean of the first of these."""
     taken: list[float] = []
     began = time.monotonic()
     with one_thread_each():
-        for first in _spread(*surveyed.needed):
-            tick()
-            if taken and time.monotonic() - began > _ENOUGH:
-                break
-            frames = [picture.rgb[surveyed.region] for picture in source.read(first, first + 1)]
-            holes = [np.ascontiguousarray(hole[surveyed.region]) for hole in matte.read(first, first + 1)]
+        for frames, holes in pairs:
             start = time.thread_time()
             seen = [view_of(frame, hole, colour=settings.estimator.colour) for frame, hole in zip(frames, holes)]
             looked = time.thread_time() - start
@@ -195,9 +202,11 @@ def seconds_of_a_pair(
             measure(*seen, settings)
             # Each frame is looked at once, and here both were.
             taken.append(time.thread_time() - start - looked / 2)
+            if len(taken) == _TIMED or time.monotonic() - began > _ENOUGH:
+                break
     return sum(taken) / len(taken) if taken else 0.0
 
 
 def _spread(first: int, last: int) -> Iterator[int]:
     """First frames of pairs: the middle, then what lies around it."""
-    yield from dict.fromkeys(first + round((last - 1 - first) * share) for share in (0.5, 0.2, 0.8)[:_PAIRS]) if last > first else ()
+    yield from dict.fromkeys(first + round((last - 1 - first) * share) for share in _PLACES) if last > first else ()
