@@ -36,15 +36,16 @@ _HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
 _UNSEEN, _KEY, _FLOWS = 20, 12, 32
 #: A window of frames shares its keys: one, and one more for each so many frames of it. Where little is unseen, it lies about in places
 #: that lead nowhere, and takes as many as there may be, however few frames there are.
-_FRAMES_A_KEY, _LITTLE = 32, 0.1
+_FRAMES_A_KEY, _LITTLE = 20, 0.1
 #: Of a finished frame: bytes for whatever it is, and for each pixel of the hole that says where it comes from.
 _LINE, _ORIGIN = 700, 20
 #: Frames that are on their way to be written when a window is begun, and those that share a file with one that is needed.
 _UNDER_WAY, _BESIDE = 2 * (workers() + 2), SEGMENT // 2
 
 #: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), composed, sampled in one frame each
-#: way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written.
-_TRACED, _REACH, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED = 1.4, 40, 1.4, 0.9, 1.5, 0.03
+#: way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written. And seconds for a frame,
+#: whatever its size.
+_TRACED, _REACH, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED, _FRAME = 1.4, 40, 1.4, 0.9, 1.5, 0.04, 0.03
 _INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
 #: What a core is worth when others work beside it.
 _SHARED = 0.87
@@ -131,7 +132,7 @@ class Known:
         if not self.unseen:
             return 0
         windows = -(-frames // WINDOW)
-        return KEYS * windows if self.unseen < _LITTLE else windows + frames / _FRAMES_A_KEY
+        return KEYS * windows if self.unseen < _LITTLE else min(windows + frames / _FRAMES_A_KEY, KEYS * windows)
 
 
 def passing(frames: int, size: int) -> float:
@@ -154,7 +155,7 @@ def seconds_of(known: Known, pair: float) -> float:
     searched = min(known.reach, known.needed / 1.25) / _REACH
     traced = (known.needed + known.wanted) * known.hole * _TRACED * searched
     written = known.wanted * (known.hole * (_COMPOSED + _SAMPLED * known.candidates + _MATCHED * known.match_sides) + known.size * _CARRIED)
-    together = (known.needed - 1) * pair + 1e-6 * (traced + written)
+    together = (known.needed - 1) * pair + known.wanted * _FRAME + 1e-6 * (traced + written)
     # What is invented goes from one key to the next.
     alone = 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
     return together / max(workers() * _SHARED, 1) + alone
