@@ -68,14 +68,13 @@ def _checked(job: Job, clock: Clock) -> Forecast:
         found = survey(holes, source.info, (first, last), context_of(params), clock, references, _MATTES)
         foreseen = _coverage(job, source, holes, found, (first, last), clock) if found.region else None
         below = Below()
-        pairs = below.watched(cost.pairs(source, holes, found, clock.check) if found.region else ())
+        pairs = _watched(cost.pairs(source, holes, found, clock.check) if found.region else (), below)
         costs = _costs(job, source, found, last - first + 1, foreseen, methods, pairs)
+        # Not all of them are timed.
         deque(pairs, maxlen=0)
     count = last - first + 1
     notes = [*matte.notes] if found.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
-    if below.missed:
-        grow = int(params["mask_grow_below"]) + below.missed
-        notes.append(f"Below the matte the picture moves with the object, as a shadow does: Grow Below {grow} px would take it out too.")
+    notes += below.advice(int(params["mask_grow_below"]))
     if methods.networks:
         notes.append("The time and memory that networks take are not in this forecast.")
     return Forecast(
@@ -89,6 +88,12 @@ def _checked(job: Job, clock: Clock) -> Forecast:
         notes=notes,
         coverage=foreseen,
     )
+
+
+def _watched(pairs: Iterable[cost.Pair], below: Below) -> Iterator[cost.Pair]:
+    for pair in pairs:
+        yield pair
+        below.look(*pair)
 
 
 def _costs(

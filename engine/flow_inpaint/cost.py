@@ -19,15 +19,14 @@ from .media.video_reader import frames_kept
 from .motion import MotionSettings, measure, view_of
 from .shot import KEYS
 from .side_by_side import one_thread_each, workers
-from .survey import Survey
+from .survey import Survey, spread
 from .windows import WINDOW
 from .work_segments import SEGMENT
 
 Pair = tuple[list[np.ndarray], list[np.ndarray]]
 """Two neighbouring frames, (H, W, 3) each, and their holes, (H, W) bool."""
 
-#: Where in a job pairs of frames are looked at; how many of them are timed at most, and the seconds after which no other one is.
-_PLACES = (0.5, 0.2, 0.8, 0.35, 0.65)
+#: How many pairs are timed at most, and the seconds after which no other one is.
 _TIMED, _ENOUGH = 3, 2.0
 
 #: Bytes that are remembered of each pixel: of a hole, its hops both ways and where they are; of its guard too, its index.
@@ -181,7 +180,7 @@ def _whole_pictures(known: Known) -> float:
 
 def pairs(source: Source, matte: RememberedMatte, surveyed: Survey, tick: Callable[[], None]) -> Iterator[Pair]:
     """The region of some neighbouring frames, evenly over the job. `tick` is called before each."""
-    for first in _spread(*surveyed.needed):
+    for first in spread(*surveyed.needed):
         tick()
         yield (
             [picture.rgb[surveyed.region] for picture in source.read(first, first + 1)],
@@ -206,8 +205,3 @@ def seconds_of_a_pair(pairs: Iterable[Pair], settings: MotionSettings, lighting:
             if len(taken) == _TIMED or time.monotonic() - began > _ENOUGH:
                 break
     return sum(taken) / len(taken) if taken else 0.0
-
-
-def _spread(first: int, last: int) -> Iterator[int]:
-    """First frames of pairs: the middle, then what lies around it."""
-    yield from dict.fromkeys(first + round((last - 1 - first) * share) for share in _PLACES) if last > first else ()

@@ -229,6 +229,7 @@ class _Run:
             cuts=bool(params["cuts"]),
             lighting=bool(params["lighting"]),
             grain=bool(self.look.grain),
+            grown_below=int(params["mask_grow_below"]),
             clock=self.clock,
             say=self.say,
         )

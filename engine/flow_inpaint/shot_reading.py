@@ -17,8 +17,10 @@ from .media import ClipInfo
 from .media.picture import Picture
 from .motion import MotionSettings, Step, View, eight_bits, flows, measure, view_of
 from .references import read_reference, relit
+from .shadows import Below
 from .shot_store import ShotStore, key_of
 from .side_by_side import in_order
+from .survey import spread
 from .tone import Tone
 
 #: A change of light, as a logarithm, that would be mistaken for motion.
@@ -46,6 +48,7 @@ class ShotReader:
     tone      how its numbers are worked on
     whole     keep whole flows, for a method that completes them shot by shot
     cuts, lighting, grain  whether to look for cuts, for changes of light, for grain
+    grown_below  by how much the mattes were grown downwards
     say       takes messages for the user: level, text
     """
 
@@ -59,6 +62,7 @@ class ShotReader:
     cuts: bool
     lighting: bool
     grain: bool
+    grown_below: int
     clock: Clock
     say: Callable[[str, str], None]
 
@@ -72,15 +76,16 @@ class ShotReader:
         they are still the same. Raises `Forgotten` where they are not.
         """
         first, last = needed
-        with closing(in_order(pool, self._step, self._pairs(pictures, mattes, first))) as steps:
+        with closing(in_order(pool, self._step, self._pairs(pictures, mattes, first, last))) as steps:
             for frame, begins, step in steps:
                 self.clock.tick("flow", frame - first + 1, last - first + 1)
                 self.store.remember_step(frame, step, whole=self.whole)
                 self.store.settle(frame, begins=begins, ends=frame == last)
                 yield frame, begins
 
-    def _pairs(self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], first: int) -> Iterator[_Pair]:
+    def _pairs(self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], first: int, last: int) -> Iterator[_Pair]:
         finder = CutFinder() if self.cuts else None
+        below, looked_at = Below(), {start + 1 for start in spread(first, last)}
         before: _Frame | None = None
         seen_before: _Seen | None = None
         for picture, whole in zip(pictures, mattes, strict=True):
@@ -95,6 +100,8 @@ class ShotReader:
                 begins = True
             if begins:
                 self.store.begin_shot(picture.index, coded, hole)
+            if before is not None and not begins and picture.index in looked_at:
+                below.look(*zip(before, (rgb, hole)))
             if begins or self.store.has_step(picture.index, whole=self.whole):
                 seen_before = None
                 yield picture.index, begins, None, None
@@ -104,6 +111,8 @@ class ShotReader:
                 yield picture.index, begins, seen_before, seen
                 seen_before = seen
             before = rgb, hole
+        for text in below.advice(self.grown_below):
+            self.say("warning", text)
 
     def _look(self, rgb: np.ndarray, hole: np.ndarray) -> _Seen:
         return _Seen(view_of(rgb, hole, colour=self.motion.estimator.colour), glimpse_of(rgb, hole) if self.lighting else None)

@@ -16,6 +16,8 @@ from .media import ClipInfo, Matte, open_matte
 from .poisson import bounding_box
 
 _LEAST_SURROUNDINGS = 64
+#: Where in a job frames stand for the others.
+_PLACES = (0.5, 0.2, 0.8, 0.35, 0.65)
 
 
 def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
@@ -29,6 +31,11 @@ def frame_range(job: Job, info: ClipInfo) -> tuple[int, int]:
 def context_of(params: Mapping[str, Value]) -> int:
     """How many frames before and after a frame it depends on: those within reach, and of those that it is steadied by too."""
     return int(params["reach"]) + (float(params["steadiness"]) > 0)
+
+
+def spread(first: int, last: int) -> list[int]:
+    """Frames that stand for first..last, each with the one after it: one in the middle, then others around it."""
+    return list(dict.fromkeys(first + round((last - 1 - first) * share) for share in _PLACES)) if last > first else []
 
 
 def _needed(first: int, last: int, context: int, count: int) -> tuple[int, int]:
