@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from flow_inpaint import pipeline
+from flow_inpaint import effect, pipeline
 from flow_inpaint.cost import Pair
 from flow_inpaint.job import Job
 from flow_inpaint.shadows import Below
@@ -82,3 +82,10 @@ def test_a_check_and_a_run_say_how_far_to_grow(tmp_path: Path, grow: int) -> Non
     for said in (pipeline.check(job).notes, warned):
         found = [re.fullmatch(r"Below the matte the picture moves with the object, as a shadow does: Grow Below (\d+) px would take it out too\.", text) for text in said]
         assert [24 <= int(match[1]) <= 66 for match in found] == ([] if grow else [True]), said
+
+
+def test_what_is_advised_for_a_large_picture_may_be_set() -> None:
+    below = Below()
+    # As far as is looked, in a picture of 4096 pixels.
+    below._found, below._smeared = [90 * 6.4] * 3, 7 * 6.4
+    assert 0 < below.missed <= effect.parameters()["mask_grow_below"]["max"]
