@@ -14,9 +14,13 @@ _NONE = 0
 def names(scene: bpy.types.Scene, besides: int) -> dict[int, str]:
     """The channels that have strips, and the one that is set, by number: with their names, from the top down as in the timeline."""
     numbers = {strip.channel for strip in strips.top_strips(scene) if strip.type != "SOUND"} | ({besides} - {_NONE})
+    return {number: _name(scene, number) for number in sorted(numbers, reverse=True)}
+
+
+def _name(scene: bpy.types.Scene, number: int) -> str:
     channels = scene.sequence_editor.channels if scene.sequence_editor else []
-    found = {n: channels[n].name if n < len(channels) else f"Channel {n}" for n in sorted(numbers, reverse=True)}
-    return {number: name if str(number) in name.split() else f"{name} ({number})" for number, name in found.items()}
+    name = channels[number].name if number < len(channels) else f"Channel {number}"
+    return name if str(number) in name.split() else f"{name} ({number})"
 
 
 def draw_mask(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> bpy.types.UILayout:
@@ -48,7 +52,7 @@ class _Channels:
     def draw_in(cls, layout: bpy.types.UILayout, scene: bpy.types.Scene) -> bpy.types.UILayout:
         chosen = getattr(scene.flow_inpaint, cls.setting)
         row = labelled(layout, cls.bl_label).row(align=True)
-        row.menu(cls.__name__, **cls._said(names(scene, chosen).get(chosen)))
+        row.menu(cls.__name__, **cls._said(None if chosen == _NONE else _name(scene, chosen)))
         return row
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -118,12 +122,4 @@ _CLASSES = (
     SEQUENCER_MT_flow_inpaint_reference_channels,
 )
 
-
-def register() -> None:
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(_CLASSES)

@@ -240,11 +240,11 @@ def _redraw() -> None:
 
 
 _CLASSES = (FLOW_INPAINT_OT_install_engine, FLOW_INPAINT_OT_cancel_engine, FLOW_INPAINT_OT_remove_engine, FLOW_INPAINT_OT_engine_log)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(_CLASSES)
 
 
 def register() -> None:
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
 
 
 def unregister() -> None:
@@ -253,5 +253,4 @@ def unregister() -> None:
         _ended(None)
     if bpy.app.timers.is_registered(_look):
         bpy.app.timers.unregister(_look)
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

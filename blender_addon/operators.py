@@ -240,15 +240,14 @@ _CLASSES = (
     FLOW_INPAINT_OT_look_so_far,
     FLOW_INPAINT_OT_use_preset,
 )
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(_CLASSES)
 
 
 def register() -> None:
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
     heartbeat.register()
 
 
 def unregister() -> None:
     heartbeat.unregister()
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

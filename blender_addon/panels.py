@@ -251,11 +251,11 @@ _CLASSES = (
     SEQUENCER_MT_flow_inpaint,
 )
 _MENUS = ("SEQUENCER_MT_strip", "SEQUENCER_MT_context_menu")
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(_CLASSES)
 
 
 def register() -> None:
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
     for name in _MENUS:
         getattr(bpy.types, name).append(_menu)
 
@@ -263,5 +263,4 @@ def register() -> None:
 def unregister() -> None:
     for name in _MENUS:
         getattr(bpy.types, name).remove(_menu)
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

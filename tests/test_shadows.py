@@ -79,8 +79,9 @@ def test_a_check_and_a_run_say_how_far_to_grow(tmp_path: Path, grow: int) -> Non
     job = Job.from_document({**document, "params": {"mask_grow_below": grow, "preset": "draft"}}, tmp_path)
     warned: list[str] = []
     pipeline.run(job, on_message=lambda level, text: warned.append(text) if level == "warning" else None)
+    advice = r"Below the matte the picture moves with the object, as a shadow does: Grow Below (\d+) px would take it out too\."
     for said in (pipeline.check(job).notes, warned):
-        found = [re.fullmatch(r"Below the matte the picture moves with the object, as a shadow does: Grow Below (\d+) px would take it out too\.", text) for text in said]
+        found = [re.fullmatch(advice, text) for text in said]
         assert [24 <= int(match[1]) <= 66 for match in found] == ([] if grow else [True]), said
 
 

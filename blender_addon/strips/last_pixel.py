@@ -1,7 +1,7 @@
 """A Mask strip's last pixel, the top right one, which Blender leaves as it found it in memory.
 
-Up to 5.2 at least, what turns a mask into a picture stops one pixel short of the end. Now and then that pixel is bright, and
-would be a hole in the corner of single frames, made larger by the matte's growing.
+What turns a mask into a picture stops one pixel short of the end (seen in 4.2 and 5.0). Now and then that pixel is bright, and would
+be a hole in the corner of single frames, made larger by the matte's growing.
 """
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ class Below:
         """What there is to say to the user, whose mattes have grown by so many pixels there already."""
         if not self.missed:
             return []
-        return [f"Below the matte the picture moves with the object, as a shadow does: Grow Below {grown + self.missed} px would take it out too."]
+        far = grown + self.missed
+        return [f"Below the matte the picture moves with the object, as a shadow does: Grow Below {far} px would take it out too."]
 
 
 def _small(picture: np.ndarray, scale: float) -> np.ndarray:
@@ -68,10 +69,9 @@ def _small(picture: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _reached(flow: np.ndarray, hole: np.ndarray) -> float | None:
-    """How far below a hole (H, W) the flow (2, H, W) is rather the object's than the ground's, in pixels; None: they do not differ."""
+    """How far below a hole (H, W), not an empty one, the flow (2, H, W) is rather the object's than the ground's, in pixels; None: they
+    do not differ."""
     columns = np.flatnonzero(hole.any(0))
-    if not columns.size:
-        return None
     room = np.argmax(hole[::-1, columns], 0)
     # As far as is wanted, where enough columns reach that far; else as most of them do.
     far = _FAR if (room >= _FAR).sum() >= _COLUMNS else int(np.median(room))

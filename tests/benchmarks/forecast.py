@@ -16,12 +16,11 @@ import argparse
 import itertools
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
-from measuring import measured
+from measuring import job_of, measured
 
 from flow_inpaint.job import ClipSpec
 from flow_inpaint.media import open_source
@@ -45,7 +44,9 @@ def main() -> None:
         for size, length in itertools.product(known.made, known.lengths):
             source, width, height, count = _source(known, size, length, Path(folder))
             for hole, preset in itertools.product(known.holes, known.presets):
-                job = _job(known, source, (width, height), hole, preset, f"{folder}/result.mkv")
+                job = job_of({"path": source}, width, height, hole, {"preset": preset}, f"{folder}/result.mkv")
+                if known.mask:
+                    job["mask"] = {"path": str(known.mask.resolve())}
                 check, run = (measured(what, job, f"{folder}/cache") for what in ("check", "run"))
                 # What the clock says depends on what else the machine does; processor time hardly does.
                 run["idle"] = run["cpu"] / max(workers() * 0.87, 1)
@@ -68,13 +69,6 @@ def _source(known: argparse.Namespace, size: str, length: int, folder: Path) -> 
         return made(frames, width, height, length, folder / f"{size}-{length}.mp4", deep=known.deep), width, height, length
     with open_source(ClipSpec(frames)) as opened:
         return str(frames), opened.info.width, opened.info.height, opened.info.count
-
-
-def _job(known: argparse.Namespace, source: str, size: tuple[int, int], hole: float, preset: str, output: str) -> dict[str, Any]:
-    width, height = size
-    across, down = round(width * hole), round(height * hole)
-    mask = {"path": str(known.mask.resolve())} if known.mask else {"rectangle": [(width - across) // 2, (height - down) // 2, across, down]}
-    return {"source": {"path": source}, "mask": mask, "output": {"path": output}, "params": {"preset": preset}}
 
 
 def made(frames: Path, width: int, height: int, length: int, path: Path, *, deep: bool = False) -> str:

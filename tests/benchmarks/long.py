@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast import made
-from measuring import measured
+from measuring import job_of, measured
 
 from flow_inpaint.job import ClipSpec
 from flow_inpaint.media import open_source
@@ -40,7 +40,7 @@ def main() -> None:
                 source, width, height = _source(known.frames.resolve(), size, length, Path(place))
                 for hole in known.holes:
                     for preset in known.presets:
-                        job = _job(source, width, height, hole, {"preset": preset} | settings, f"{place}/result.mkv")
+                        job = job_of(source, width, height, hole, {"preset": preset} | settings, f"{place}/result.mkv")
                         forecast = measured("check", job, f"{place}/cache", known.window)["disk_mib"]
                         row = measured("run", job, f"{place}/cache", known.window)
                         print(
@@ -58,12 +58,6 @@ def _source(frames: Path, size: str, length: int, place: Path) -> tuple[dict[str
         count, width, height = source.info.count, source.info.width, source.info.height
     there_and_back = [*range(count), *range(count - 2, 0, -1)]
     return {"path": str(frames), "indices": [there_and_back[k % len(there_and_back)] for k in range(length)]}, width, height
-
-
-def _job(source: dict[str, Any], width: int, height: int, hole: float, params: dict[str, Any], output: str) -> dict[str, Any]:
-    across, down = round(width * hole), round(height * hole)
-    rectangle = [(width - across) // 2, (height - down) // 2, across, down]
-    return {"source": source, "mask": {"rectangle": rectangle}, "output": {"path": output}, "params": params}
 
 
 if __name__ == "__main__":

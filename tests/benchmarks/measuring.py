@@ -28,6 +28,13 @@ def measured(what: str, document: dict[str, Any], cache: Path | str, window: int
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout)
 
 
+def job_of(source: dict[str, Any], width: int, height: int, hole: float, params: dict[str, Any], output: str) -> dict[str, Any]:
+    """A job that removes a centre rectangle of a share of the width and the height."""
+    across, down = round(width * hole), round(height * hole)
+    rectangle = [(width - across) // 2, (height - down) // 2, across, down]
+    return {"source": source, "mask": {"rectangle": rectangle}, "output": {"path": output}, "params": params}
+
+
 def _check(job: Job) -> dict[str, Any]:
     started = time.monotonic()
     found = pipeline.check(job)

@@ -1,9 +1,10 @@
 """A mark that stands in the picture of a camera that pans slowly, so that what is behind it comes into view only after many frames.
 
-    python tests/benchmarks/slow_pan.py --picture DAVIS/camel/frames/00000.jpg [--pan 0.5 0.75 1 2] [--preset standard high] [--NAME VALUE ...]
+    python tests/benchmarks/slow_pan.py --picture DAVIS/camel/frames/00000.jpg [--pan 0.5 0.75 1 2] [--preset standard high] \\
+        [--NAME VALUE ...]
 
-What the camera sees is 240x160 of the picture at half its size, with new grain in every frame; the mark is 80x48 in its middle. PSNR in the hole
-against the frames without the mark, what no frame showed, and seconds a frame.
+What the camera sees is 240x160 of the picture at half its size, with new grain in every frame; the mark is 80x48 in its middle. PSNR
+in the hole against the frames without the mark, what no frame showed, and seconds a frame.
 """
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast import made
+from measuring import job_of
 
 from flow_inpaint import pipeline, results, shot_reading, windows, writing
 from flow_inpaint.job import Job
@@ -50,13 +51,7 @@ def main() -> None:
             clip = made(known.frames.resolve(), width, height, known.length, Path(place) / f"{size}.mp4", deep=known.deep)
             for hole in known.holes:
                 for preset in known.presets:
-                    across, down = round(width * hole), round(height * hole)
-                    job = {
-                        "source": {"path": clip},
-                        "mask": {"rectangle": [(width - across) // 2, (height - down) // 2, across, down]},
-                        "output": {"path": f"{place}/result.mkv"},
-                        "params": {"preset": preset},
-                    }
+                    job = job_of({"path": clip}, width, height, hole, {"preset": preset}, f"{place}/result.mkv")
                     command = [sys.executable, __file__, "--frames", ".", "--one", json.dumps(job)]
                     environment = os.environ | {"FLOW_INPAINT_CACHE": f"{place}/cache"}
                     row = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout)

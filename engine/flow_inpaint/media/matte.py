@@ -89,10 +89,8 @@ def grown_below(hole: np.ndarray, pixels: int) -> np.ndarray:
     """`hole` with the `pixels` under each of its pixels."""
     if pixels == 0:
         return hole
-    # How many rows above a pixel the last one of the hole lies, in its column.
-    rows = np.arange(hole.shape[0])[:, None]
-    last = np.maximum.accumulate(np.where(hole, rows, -pixels - 1), axis=0)
-    return rows - last <= pixels
+    above = np.ones((pixels + 1, 1), np.uint8)
+    return cv2.dilate(hole.view(np.uint8), above, anchor=(0, pixels)).view(bool)
 
 
 def grown(hole: np.ndarray, pixels: int) -> np.ndarray:
