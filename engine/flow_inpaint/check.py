@@ -1,7 +1,6 @@
 """A job looked at before it is done: whether it can be, what it would take, and what other frames see."""
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -22,7 +21,7 @@ from .references import open_references
 from .shadows import Below
 from .side_by_side import in_order, one_thread_each, pool_of_workers
 from .stand_ins import mended, open_footage
-from .survey import Survey, context_of, frame_range, matte_of, survey
+from .survey import Survey, context_of, frame_range, matte_of, spread, survey
 
 #: Mattes that are read.
 _MATTES = 100
@@ -66,12 +65,9 @@ def _checked(job: Job, clock: Clock) -> Forecast:
         references = open_references(job.references, source.info)
         holes = coverage.RememberedMatte(mended(matte, source))
         found = survey(holes, source.info, (first, last), context_of(params), clock, references, _MATTES)
-        foreseen = _coverage(job, source, holes, found, (first, last), clock) if found.region else None
         below = Below()
-        pairs = _watched(cost.pairs(source, holes, found, clock.check) if found.region else (), below)
-        costs = _costs(job, source, found, last - first + 1, foreseen, methods, pairs)
-        # Not all of them are timed.
-        deque(pairs, maxlen=0)
+        foreseen = _coverage(job, source, holes, found, (first, last), below, clock) if found.region else None
+        costs = _costs(job, source, holes, found, last - first + 1, foreseen, methods, clock)
     count = last - first + 1
     notes = [*matte.notes] if found.region else ["Nothing is masked: the source would pass through unchanged.", *matte.notes]
     notes += below.advice(int(params["mask_grow_below"]))
@@ -90,20 +86,15 @@ def _checked(job: Job, clock: Clock) -> Forecast:
     )
 
 
-def _watched(pairs: Iterable[cost.Pair], below: Below) -> Iterator[cost.Pair]:
-    for pair in pairs:
-        yield pair
-        below.look(*pair)
-
-
 def _costs(
     job: Job,
     source: Source,
+    matte: coverage.RememberedMatte,
     found: Survey,
     wanted: int,
     foreseen: coverage.Coverage | None,
     methods: Methods,
-    pairs: Iterable[cost.Pair],
+    clock: Clock,
 ) -> dict[str, Any]:
     size = source.info.width * source.info.height
     if foreseen is None:
@@ -131,7 +122,7 @@ def _costs(
         fill=methods.fill.name,
         flow_size=str(job.params["flow_size"]),
     )
-    pair = cost.seconds_of_a_pair(pairs, motion, bool(job.params["lighting"]))
+    pair = cost.seconds_of_a_pair(source, matte, found, motion, bool(job.params["lighting"]), clock.check)
     return {
         "seconds": round(cost.seconds_of(known, pair), 1),
         "memory_mib": round(cost.memory_of(known) / 2**20),
@@ -140,14 +131,31 @@ def _costs(
 
 
 def _coverage(
-    job: Job, source: Source, matte: coverage.RememberedMatte, surveyed: Survey, wanted: tuple[int, int], clock: Clock
+    job: Job,
+    source: Source,
+    matte: coverage.RememberedMatte,
+    surveyed: Survey,
+    wanted: tuple[int, int],
+    below: Below,
+    clock: Clock,
 ) -> coverage.Coverage:
-    """Looks at small pictures of some frames, and draws what it has found where the job asks for it."""
+    """Looks at small pictures of some frames, and draws what it has found where the job asks for it. `below` sees some of them too."""
     reach, frames = int(job.params["reach"]), [spec.frame for spec in job.references]
+    plan = coverage.plan(*surveyed.needed, reach, frames)
+    sampled = [k for stretch in plan for k in stretch.frames]
+    pairs = {min(sampled, key=lambda k: abs(k - place)) for place in spread(*surveyed.needed)}
+
+    def samples(of: list[int]) -> Iterator[coverage.Sample]:
+        for sample in coverage.read_samples(source, matte, of, surveyed.region, clock.check):
+            yield sample
+            # Here the next frame is at hand. To come back for it would mean to decode from the key frame on.
+            if sample.frame in pairs and sample.frame < surveyed.needed[1]:
+                below.look(*cost.pair(source, matte, surveyed.region, sample.frame))
+
     stretches = []
-    for stretch in coverage.plan(*surveyed.needed, reach, frames):
+    for stretch in plan:
         counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
-        stretches.append((coverage.read_samples(source, matte, stretch.frames, surveyed.region, clock.check), counted))
+        stretches.append((samples(stretch.frames), counted))
     with one_thread_each(), pool_of_workers() as pool:
 
         def each(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:

@@ -7,7 +7,7 @@ are from two cores of a server (`tests/benchmarks/forecast.py`); what networks t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +26,8 @@ from .work_segments import SEGMENT
 Pair = tuple[list[np.ndarray], list[np.ndarray]]
 """Two neighbouring frames, (H, W, 3) each, and their holes, (H, W) bool."""
 
-#: How many pairs are timed at most, and the seconds after which no other one is.
-_TIMED, _ENOUGH = 3, 2.0
+#: Pairs that are timed at most, and the seconds after which no other one is begun.
+_PAIRS, _ENOUGH = 3, 2.0
 
 #: Bytes that are remembered of each pixel: of a hole, its hops both ways and where they are; of its guard too, its index.
 _HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
@@ -178,22 +178,24 @@ def _whole_pictures(known: Known) -> float:
     return pictures * known.stored + known.size * (bytes_of_a_pixel + 3 * known.itemsize * _RGB)
 
 
-def pairs(source: Source, matte: RememberedMatte, surveyed: Survey, tick: Callable[[], None]) -> Iterator[Pair]:
-    """The region of some neighbouring frames, evenly over the job. `tick` is called before each."""
-    for first in spread(*surveyed.needed):
-        tick()
-        yield (
-            [picture.rgb[surveyed.region] for picture in source.read(first, first + 1)],
-            [np.ascontiguousarray(hole[surveyed.region]) for hole in matte.read(first, first + 1)],
-        )
+def pair(source: Source, matte: RememberedMatte, region: tuple[slice, slice], first: int) -> Pair:
+    """The region of a frame and the next."""
+    frames = [picture.rgb[region] for picture in source.read(first, first + 1)]
+    return frames, [np.ascontiguousarray(hole[region]) for hole in matte.read(first, first + 1)]
 
 
-def seconds_of_a_pair(pairs: Iterable[Pair], settings: MotionSettings, lighting: bool) -> float:
-    """Processor seconds that the motion between two frames takes: the mean of the first of these."""
+def seconds_of_a_pair(
+    source: Source, matte: RememberedMatte, surveyed: Survey, settings: MotionSettings, lighting: bool, tick: Callable[[], None]
+) -> float:
+    """Processor seconds that the motion between two frames takes: the mean of some pairs, evenly over the job."""
     taken: list[float] = []
     began = time.monotonic()
     with one_thread_each():
-        for frames, holes in pairs:
+        for first in spread(*surveyed.needed)[:_PAIRS]:
+            tick()
+            if taken and time.monotonic() - began > _ENOUGH:
+                break
+            frames, holes = pair(source, matte, surveyed.region, first)
             start = time.thread_time()
             seen = [view_of(frame, hole, colour=settings.estimator.colour) for frame, hole in zip(frames, holes)]
             looked = time.thread_time() - start
@@ -202,6 +204,4 @@ def seconds_of_a_pair(pairs: Iterable[Pair], settings: MotionSettings, lighting:
             measure(*seen, settings)
             # Each frame is looked at once, and here both were.
             taken.append(time.thread_time() - start - looked / 2)
-            if len(taken) == _TIMED or time.monotonic() - began > _ENOUGH:
-                break
     return sum(taken) / len(taken) if taken else 0.0
