@@ -66,6 +66,14 @@ def matte_without_shadow() -> Scene:
     return Scene(frames, np.minimum(mattes, below))
 
 
+def middle_of_the_car() -> Scene:
+    """A band across it: its roof and its wheels left out."""
+    frames, mattes, *_ = street()
+    band = np.zeros_like(mattes)
+    band[:, 92:120] = mattes[:, 92:120]
+    return Scene(frames, band)
+
+
 def soft_matte() -> Scene:
     frames, mattes, *_ = street()
     return Scene(frames, np.stack([cv2.GaussianBlur(cv2.erode(m, np.ones((9, 9))), None, 5) for m in mattes]))

@@ -31,6 +31,7 @@ KNOWN = cost.Known(
     reach=40,
     candidates=6,
     match_sides=True,
+    follow_camera=False,
     around=64,
     whole=False,
 )

@@ -60,8 +60,23 @@ def test_steps_of_the_guarded_hole_alone() -> None:
     wide, _ = measure(*pair(), settings(1.0))
     narrow, _ = measure(*pair(), replace(settings(1.0), beyond=False))
     np.testing.assert_array_equal(narrow.pixels, np.flatnonzero(guard_band(HOLE_A, GUARD)))
-    for mine, theirs in zip(vars(narrow).values(), vars(wide.of(narrow.pixels)).values()):
-        np.testing.assert_array_equal(mine, theirs)
+    for name in ("pixels", "u", "v", "drift"):
+        np.testing.assert_array_equal(getattr(narrow, name), getattr(wide.of(narrow.pixels), name))
+
+
+def test_steps_by_the_camera_are_those_of_most_of_the_picture() -> None:
+    """A quarter of the picture moves on its own. What the camera makes of the guarded hole alone is the rest's motion."""
+    left = np.arange(WIDTH) < WIDTH // 4
+    one, other = (np.stack([np.where(left, 9, sign * s) * np.ones((HEIGHT, 1)) for s in (X, Y)]).astype(np.float32) for sign in (1, -1))
+
+    def told(camera: bool) -> tuple[Hops, Hops]:
+        answers = iter([one.copy(), other.copy()])
+        return measure(*pair(), replace(settings(refinement=0), estimator=Told(lambda *_: next(answers)), camera=camera))
+
+    for found, hole, sign in zip(told(True), (HOLE_A, HOLE_B), (1, -1)):
+        np.testing.assert_array_equal(found.camera.pixels, np.flatnonzero(guard_band(hole, GUARD)))
+        assert off(found.camera, sign * X, sign * Y) < 0.05 and found.camera.drift.max() < 0.1
+    assert all(found.camera is None for found in told(False))
 
 
 def test_half_size_is_measured_at_half_size_and_given_in_full_pixels() -> None:

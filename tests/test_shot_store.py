@@ -1,6 +1,7 @@
 """What a shot remembers and gives back."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,33 @@ def test_hops_come_back(store, scale):
             np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
             assert theirs.dtype == np.float32 and np.isfinite(theirs).all()
     assert store.hops(301, 1).pixels.size == store.hops(300, -1).pixels.size == 0
+
+
+def test_hops_by_the_camera_of_the_guarded_hole_alone(store):
+    store.remember(301, np.ones((*SHAPE, 3), np.uint8), HOLE)
+    assert not store.has_camera(300)
+    later, earlier, there, back = (hops(seed, around) for seed, around in ((1, BEYOND), (2, BEYOND), (3, GUARD), (4, GUARD)))
+    store.remember_hops(300, replace(later, camera=there), replace(earlier, camera=back))
+    assert store.has_camera(300) and store.has_camera(301)
+    hidden = guard_band(HOLE, GUARD).ravel()[later.pixels]
+    for frame, sign, flow, camera in ((300, 1, later, there), (301, -1, earlier, back)):
+        found, as_flow = store.hops(frame, sign, by_camera=True), store.hops(frame, sign)
+        np.testing.assert_array_equal(found.pixels, flow.pixels)
+        for name in ("u", "v", "drift"):
+            np.testing.assert_allclose(getattr(as_flow, name), getattr(flow, name), rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(getattr(found, name)[hidden], getattr(camera, name), rtol=1e-3, atol=1e-4)
+            np.testing.assert_array_equal(getattr(found, name)[~hidden], getattr(as_flow, name)[~hidden])
+        for taken in (False, True):
+            store.by_camera.write(frame, np.array([taken]))
+            assert store.moves_with_camera(frame) == taken
+            np.testing.assert_array_equal(store.hidden_hops(frame, sign).u, (found if taken else as_flow).u[hidden])
+
+
+def test_without_a_camera_hops_are_the_flow(store):
+    later, earlier = hops(1, BEYOND), hops(2, BEYOND)
+    store.remember_hops(300, later, earlier)
+    np.testing.assert_array_equal(store.hops(300, 1).u, store.hops(300, 1, by_camera=True).u)
+    assert not store.has_camera(300) and not store.moves_with_camera(300)
 
 
 def test_hops_through_what_is_hidden_alone(store):

@@ -115,6 +115,7 @@ def _costs(
         reach=int(job.params["reach"]),
         candidates=int(job.params["candidates"]),
         match_sides=bool(job.params["match_sides"]),
+        follow_camera=bool(job.params["follow_camera"]),
         around=motion.around,
         whole=methods.completion.name != "smooth",
         shots=bool(job.references),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .background import BESIDE
 from .coverage import RememberedMatte
 from .light import change_of_light, glimpse_of
 from .media import Source
@@ -29,8 +30,9 @@ Pair = tuple[list[np.ndarray], list[np.ndarray]]
 #: Pairs that are timed at most, and the seconds after which no other one is begun.
 _PAIRS, _ENOUGH = 3, 2.0
 
-#: Bytes that are remembered of each pixel: of a hole, its hops both ways and where they are; of its guard too, its index.
-_HOPS, _GUARDED, _GUARD = 12.5, 4, 1.06
+#: Bytes that are remembered of each pixel: of a hole, its hops both ways and where they are; of its guard too, its index, and its hops by
+#: the camera's motion.
+_HOPS, _GUARDED, _BY_CAMERA, _GUARD = 12.5, 4, 12, 1.06
 #: Of each that nothing shows: that it is so, and where it comes from; of each pixel of a key; of a whole flow, and its completion.
 _UNSEEN, _KEY, _FLOWS = 20, 12, 32
 #: A window of frames shares its keys: one, and one more for each so many frames of it. Where little is unseen, it lies about in places
@@ -41,10 +43,10 @@ _LINE, _ORIGIN = 700, 20
 #: Frames that are on their way to be written when a window is begun, and those that share a file with one that is needed.
 _UNDER_WAY, _BESIDE = 2 * (workers() + 2), SEGMENT // 2
 
-#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), composed, sampled in one frame each
-#: way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written. And seconds for a frame,
+#: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), looked behind, composed, sampled in one
+#: frame each way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written. And seconds for a frame,
 #: whatever its size.
-_TRACED, _REACH, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED, _FRAME = 1.4, 40, 1.4, 0.9, 1.5, 0.04, 0.03
+_TRACED, _REACH, _LOOKED, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED, _FRAME = 1.4, 40, 1.2, 1.4, 0.9, 1.5, 0.04, 0.03
 _INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
 #: What a core is worth when others work beside it.
 _SHARED = 0.87
@@ -76,6 +78,7 @@ class Known:
     reach     frames that are searched both ways
     candidates  frames that are blended both ways
     match_sides both sides of the hole are matched
+    follow_camera  what is hidden may move with the camera
     around    pixels around a hole that steps are kept of
     whole     whole flows are kept
     shots     whole shots are kept
@@ -96,6 +99,7 @@ class Known:
     reach: int
     candidates: int
     match_sides: bool
+    follow_camera: bool
     around: int
     whole: bool
     shots: bool = False
@@ -120,7 +124,7 @@ class Known:
     @property
     def at_once(self) -> int:
         """Of how many frames all is kept at a time. How long its shots are is not known: as if it were one."""
-        within = WINDOW + 2 * self.reach + _UNDER_WAY + _BESIDE
+        within = WINDOW + BESIDE + 2 * self.reach + _UNDER_WAY + _BESIDE
         return self.needed if self.whole or self.shots else min(self.needed, within)
 
     @property
@@ -141,7 +145,7 @@ def passing(frames: int, size: int) -> float:
 
 def disk_of(known: Known) -> float:
     """Bytes of the work folder when it is largest: what is kept of some frames at a time, and what of every finished one."""
-    pixel = _GUARDED * _GUARD + _UNSEEN * known.unseen
+    pixel = (_GUARDED + _BY_CAMERA * known.follow_camera) * _GUARD + _UNSEEN * known.unseen
     # As if the hole were a square in the middle of the region.
     stepped = min((known.hole**0.5 + 2 * known.around) ** 2, known.region) if known.hole else 0
     frame = known.region * (3 * known.itemsize + _FLOWS * known.whole) + known.hole * pixel + stepped * _HOPS
@@ -153,8 +157,9 @@ def seconds_of(known: Known, pair: float) -> float:
     """By the clock, on this machine when it does nothing else. `pair`: processor seconds of a pair, see `seconds_of_a_pair`."""
     searched = min(known.reach, known.needed / 1.25) / _REACH
     traced = (known.needed + known.wanted) * known.hole * _TRACED * searched
+    looked = known.needed * known.hole * _LOOKED * searched * known.follow_camera
     written = known.wanted * (known.hole * (_COMPOSED + _SAMPLED * known.candidates + _MATCHED * known.match_sides) + known.size * _CARRIED)
-    together = (known.needed - 1) * pair + known.wanted * _FRAME + 1e-6 * (traced + written)
+    together = (known.needed - 1) * pair + known.wanted * _FRAME + 1e-6 * (traced + looked + written)
     # What is invented goes from one key to the next.
     alone = 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
     return together / max(workers() * _SHARED, 1) + alone

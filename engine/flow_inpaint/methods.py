@@ -49,4 +49,5 @@ class Methods:
             scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
             beside_camera=bool(params["beside_camera"]),
             beyond=int(params["candidates"]) > 1,
+            camera=bool(params["follow_camera"]),
         )

@@ -1,12 +1,13 @@
 """The motion of a pair of frames around their holes: what is cropped, at what size, and the hops that come of it."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from .flow import Estimator
+from .flow.camera import camera_motion, flow_of
 from .flow.masked import Completion, estimate_pair
 from .poisson import bounding_box, interpolate
 from .propagation.trace import BEYOND, GUARD, Hops, guard_band, hops
@@ -45,7 +46,7 @@ class View:
 class MotionSettings:
     """How motion is measured. `scale` is the size it is measured at, 1 = full; `complete` continues it into holes;
     `beside_camera`: a short-sighted estimator is asked again with the camera's motion taken out; `beyond`: whether steps are
-    needed beyond the guarded hole too."""
+    needed beyond the guarded hole too; `camera`: whether those by the camera's motion are needed as well."""
 
     estimator: Estimator
     complete: Completion
@@ -53,6 +54,7 @@ class MotionSettings:
     scale: float
     beside_camera: bool = True
     beyond: bool = True
+    camera: bool = True
 
     @property
     def around(self) -> int:
@@ -112,15 +114,27 @@ def measure(a: View, b: View, settings: MotionSettings) -> tuple[Hops, Hops]:
         return nothing, nothing
     box = bounding_box(a.hole | b.hole, margin(box)) or box
     a, b = a.part(box), b.part(box)
-    later, earlier = hops_of(a.hole, b.hole, *flows(a, b, settings), around=settings.around)
+    later, earlier = hops_of(a.hole, b.hole, *flows(a, b, settings), around=settings.around, camera=settings.camera)
     return _placed(later, box, shape), _placed(earlier, box, shape)
 
 
 def hops_of(
-    hole_a: np.ndarray, hole_b: np.ndarray, forward: np.ndarray, backward: np.ndarray, *, around: int
+    hole_a: np.ndarray, hole_b: np.ndarray, forward: np.ndarray, backward: np.ndarray, *, around: int, camera: bool
 ) -> tuple[Hops, Hops]:
-    """The same, of the holes and `around` pixels more, from completed flows a -> b and b -> a, (2, H, W) each."""
-    return hops(guard_band(hole_a, around), forward, backward), hops(guard_band(hole_b, around), backward, forward)
+    """The same, of the holes and `around` pixels more, from completed flows a -> b and b -> a, (2, H, W) each. camera: with the steps
+    that those of the guarded holes would be by the camera's motion."""
+    later, earlier = hops(guard_band(hole_a, around), forward, backward), hops(guard_band(hole_b, around), backward, forward)
+    if not camera:
+        return later, earlier
+    hidden = guard_band(hole_a, GUARD), guard_band(hole_b, GUARD)
+    seen = ~(hidden[0] | hidden[1])
+    motions = camera_motion(forward, seen), camera_motion(backward, seen)
+    if motions[0] is None or motions[1] is None:
+        return later, earlier
+    there, back = (
+        np.where(where, flow_of(motion, seen.shape), flow) for where, motion, flow in zip(hidden, motions, (forward, backward))
+    )
+    return replace(later, camera=hops(hidden[0], there, back)), replace(earlier, camera=hops(hidden[1], back, there))
 
 
 def _no_hops() -> Hops:
@@ -157,4 +171,5 @@ def _estimated(a: View, b: View, settings: MotionSettings) -> tuple[np.ndarray, 
 def _placed(part: Hops, box: tuple[slice, slice], shape: tuple[int, int]) -> Hops:
     y, x = np.divmod(part.pixels, box[1].stop - box[1].start)
     pixels = (y + box[0].start) * shape[1] + x + box[1].start
-    return Hops(pixels.astype(np.int32), part.u, part.v, part.drift)
+    camera = None if part.camera is None else _placed(part.camera, box, shape)
+    return Hops(pixels.astype(np.int32), part.u, part.v, part.drift, camera)

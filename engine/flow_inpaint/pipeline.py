@@ -99,6 +99,7 @@ class _Run:
             reach=int(params["reach"]),
             candidates=int(params["candidates"]),
             match_sides=bool(params["match_sides"]),
+            follow_camera=bool(params["follow_camera"]),
             steadiness=float(params["steadiness"]),
             consistency=float(params["consistency"]),
             gradient=params["blend"] == "gradient",
@@ -208,7 +209,7 @@ class _Run:
             stages = Stages(
                 self.look,
                 self.completion,
-                self.motion.around,
+                self.motion,
                 self.references,
                 valid=lambda frame: read_reference(self.references[frame], info).valid[region],
                 each=partial(in_order, pool),

@@ -12,16 +12,17 @@ from itertools import chain
 
 import numpy as np
 
+from .background import BESIDE, EVERY, Evidence, moves_with_camera
 from .completion import Completion
 from .fill import Fill
 from .grain import without_grain
 from .media.info import full_scale
-from .motion import hops_of
+from .motion import MotionSettings, hops_of
 from .passes.pictures import Origins, origins
 from .propagation.blend import Canvas
 from .propagation.trace import UNSEEN, Hops, is_inside, nearest
 from .shot_store import ShotStore, key_of
-from .sources import Kind, Taken, links_of, sources
+from .sources import Kind, Taken, background_of, links_of, sources
 from .stillness import stands_still
 
 #: What may be unseen in all frames of a window.
@@ -48,6 +49,7 @@ class Look:
     gradient: bool
     fill: Fill
     match_sides: bool = True
+    follow_camera: bool = True
     references_only_unseen: bool = False
     grain: float = 1.0
 
@@ -75,12 +77,11 @@ def complete_shot(
     first: int,
     last: int,
     completion: Completion,
-    around: int,
+    motion: MotionSettings,
     pulse: Callable[[float], None],
     aborted: Callable[[], bool],
 ) -> None:
-    """Completes the flows of all frames first..last of a shot and stores the hops that come of them, of the holes and `around`
-    pixels more."""
+    """Completes the flows of all frames first..last of a shot and stores the hops that come of them, those that `motion` asks for."""
     if all(store.later.has(k) and store.earlier.has(k + 1) for k in range(first, last)):
         pulse(1.0)
         return
@@ -89,8 +90,26 @@ def complete_shot(
         measured = (flows.stack()[: last - first] for flows in (store.forward, store.backward))
         forward, backward = completion(*measured, holes, shelf, pulse, aborted)
         for k in range(len(forward)):
-            store.remember_hops(first + k, *hops_of(holes[k], holes[k + 1], forward[k], backward[k], around=around))
+            found = hops_of(holes[k], holes[k + 1], forward[k], backward[k], around=motion.around, camera=motion.camera)
+            store.remember_hops(first + k, *found)
     shelf.clear()
+
+
+def look_behind(store: ShotStore, first: int, last: int, shot: tuple[int, int], look: Look, each: Each, pulse: Pulse) -> None:
+    """Finds out how what is hidden in the frames first..last of a shot moves. shot: its first frame, and its last or one of which all
+    within reach is known. `each` maps a function over frames."""
+
+    def tell(frame: int) -> None:
+        if not store.evidence.has(frame):
+            found = background_of(store, frame, look.reach)
+            store.evidence.write(frame, np.array([found.told, found.better]))
+
+    those = [k for k in range(max(first - BESIDE, shot[0]), min(last + BESIDE, shot[1]) + 1) if k % EVERY == 0]
+    for _ in each(tell, those):
+        pulse()
+    evidence = {k: Evidence(*store.evidence.read(k)[0].tolist()) for k in those}
+    for k in range(first, last + 1):
+        store.by_camera.write(k, np.array([moves_with_camera(k, evidence)]))
 
 
 def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, pulse: Pulse) -> None:
@@ -99,9 +118,9 @@ def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, 
     def trace(frame: int) -> None:
         if store.unseen.has(frame):
             return
-        pixels = store.hole_pixels(frame)
+        pixels, by_camera = store.hole_pixels(frame), store.moves_with_camera(frame)
         for sign in (1, -1):
-            (links,) = links_of(store, frame, pixels, sign, look.reach, 1)
+            (links,) = links_of(store, frame, pixels, sign, look.reach, 1, by_camera=by_camera)
             pixels = pixels[links.frame == UNSEEN]
         store.unseen.write(frame, pixels)
 
@@ -195,7 +214,8 @@ class _Carrier:
         """Visits `frames` in order; each takes from the frame at `beside` what its open pixels' hops lead to."""
         for frame in frames:
             pulse()
-            self._take(window[frame], window[frame + beside], self.store.hops(frame, beside))
+            way = self.store.hops(frame, beside, by_camera=self.store.moves_with_camera(frame))
+            self._take(window[frame], window[frame + beside], way)
 
     def _take(self, made: Invented, neighbour: Invented, way: Hops) -> None:
         h, w = self.store.shape

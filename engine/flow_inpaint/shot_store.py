@@ -29,7 +29,7 @@ from .work_shelf import Shelf
 #: What is made of the frames one by one, what is made when those around them are known, and what is kept to the end.
 _OF_FRAMES = ("holes", "guarded", "later", "earlier")
 _OF_WINDOWS = ("unseen", "invented", "references_later", "references_earlier")
-_TO_THE_END = ("digests", "steps", "windows", "made")
+_TO_THE_END = ("digests", "steps", "windows", "made", "evidence", "by_camera")
 _BEFORE_ALL = -(2**31)
 #: Pixels; what is beyond does not fit into the type that hops are kept in.
 _LARGEST = 60000.0
@@ -44,7 +44,8 @@ class ShotStore:
     forward, backward           flows from the frame before a frame and back, of one shot; only if a method wants whole shots
     holes     the hole, packed
     guarded   flat indices of the hole and its guard
-    later, earlier              hops into the next and the previous frame of the same shot: where they are, packed, and they
+    later, earlier              hops into the next and the previous frame of the same shot: where they are, packed, and they; and
+              those of the guarded hole by the camera's motion, or nothing
     unseen    flat indices of the hole pixels that no frame shows
     invented  where those come from
     references_later, references_earlier  where the hole's pixels lie in the next reference; only if there is one
@@ -62,6 +63,8 @@ class ShotStore:
               sample of its grain; that
     windows   by the first frame: the last one, and the keys that its pixels come from (see `windows`)
     made      what the finished frame is made of (see `made_frames`)
+    evidence  whether what the frame hides moves with the camera, as `Evidence`
+    by_camera whether it is taken to
     """
 
     folder: Path
@@ -134,7 +137,7 @@ class ShotStore:
         if self.floor > self.offset:
             # Earlier frames of which something may be asked for are not there any more.
             raise Forgotten(everything=True)
-        for name in (*_OF_WINDOWS, "windows", "made"):
+        for name in (*_OF_WINDOWS, "windows", "made", "evidence", "by_camera"):
             getattr(self, name).cut(_BEFORE_ALL)
         self.keys.forget(lambda key: key % 2 == 0 and key // 2 < frame)
         for shelf in self.folder.glob("shot-*"):
@@ -182,21 +185,37 @@ class ShotStore:
         for records, where, hops in ((self.later, frame, later), (self.earlier, frame + 1, earlier)):
             mask = np.zeros(self.shape, bool)
             mask.ravel()[hops.pixels] = True
+            camera = hops.camera or _no_hops()
             # Half precision is finer than a hundredth of a pixel up to steps of sixteen.
-            parts = (np.clip(part, -_LARGEST, _LARGEST).astype(np.float16) for part in (hops.u, hops.v, hops.drift))
-            records.write(where, *packed(mask), *parts)
+            kept = (hops.u, hops.v, hops.drift, camera.u, camera.v, camera.drift)
+            records.write(where, *packed(mask), *(np.clip(part, -_LARGEST, _LARGEST).astype(np.float16) for part in kept))
 
-    def hops(self, frame: int, sign: int) -> Hops:
-        """To the next frame (sign 1) or the previous one (-1); none where that is not of the same shot."""
+    def hops(self, frame: int, sign: int, *, by_camera: bool = False) -> Hops:
+        """To the next frame (sign 1) or the previous one (-1); none where that is not of the same shot. by_camera: those of the
+        guarded hole by the camera's motion, where one is known."""
         records = self.later if sign > 0 else self.earlier
         if not records.has(frame):
-            return Hops(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
+            return _no_hops()
         edges, bits, *parts = records.read(frame)
-        return Hops(np.flatnonzero(unpacked(edges, bits, self.shape)).astype(np.int32), *(part.astype(np.float32) for part in parts))
+        pixels = np.flatnonzero(unpacked(edges, bits, self.shape)).astype(np.int32)
+        flow, camera = [part.astype(np.float32) for part in parts[:3]], parts[3:]
+        if by_camera and camera[0].size:
+            at = np.searchsorted(pixels, self.guarded.read(frame)[0])
+            for part, other in zip(flow, camera):
+                part[at] = other
+        return Hops(pixels, *flow)
 
     def hidden_hops(self, frame: int, sign: int) -> Hops:
-        """Those of the guarded hole alone, to the next frame (sign 1) or the previous one (-1)."""
-        return self.hops(frame, sign).of(self.guarded.read(frame)[0])
+        """Those of the guarded hole alone, to the next frame (sign 1) or the previous one (-1), as what it hides moves."""
+        return self.hops(frame, sign, by_camera=self.moves_with_camera(frame)).of(self.guarded.read(frame)[0])
+
+    def has_camera(self, frame: int) -> bool:
+        """Whether a camera's motion is known from a frame to one beside it."""
+        return any(records.has(frame) and records.read(frame)[5].size for records in (self.later, self.earlier))
+
+    def moves_with_camera(self, frame: int) -> bool:
+        """Whether what a frame hides is taken to move with the camera."""
+        return self.by_camera.has(frame) and bool(self.by_camera.read(frame)[0][0])
 
     def begin_shot(self, frame: int, picture: np.ndarray, hole: np.ndarray) -> None:
         """Says that a shot begins with this frame. Frames come in order."""
@@ -291,6 +310,10 @@ def key_of(frame: int, *, invented: bool) -> int:
 def frame_of(key: np.ndarray) -> np.ndarray:
     """The frames of keys."""
     return key // 2
+
+
+def _no_hops() -> Hops:
+    return Hops(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
 
 
 class ShotHoles:

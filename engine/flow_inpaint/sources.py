@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from .background import Evidence, Shown, evidence_of
 from .media.info import full_scale
 from .motion import eight_bits
 from .poisson import bounding_box
@@ -48,7 +49,8 @@ class Taken:
 def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Taken]:
     """`made`: what was invented for the frame so far. The stacks are maps of files: do not keep them."""
     pixels = store.hole_pixels(frame)
-    later, earlier = (links_of(store, frame, pixels, sign, look.reach, look.candidates) for sign in (1, -1))
+    by_camera = store.moves_with_camera(frame)
+    later, earlier = (links_of(store, frame, pixels, sign, look.reach, look.candidates, by_camera=by_camera) for sign in (1, -1))
     if look.match_sides:
         later, earlier = _closed(store, frame, later, earlier)
     links = [*later, *earlier]
@@ -56,13 +58,31 @@ def sources(store: ShotStore, frame: int, look: Look, made: Invented) -> list[Ta
     return [*_footage(store, frame, look, links, decided), *references, _invented(store, frame, made)]
 
 
-def links_of(store: ShotStore, frame: int, pixels: np.ndarray, sign: int, reach: int, most: int) -> list[Links]:
+def links_of(
+    store: ShotStore, frame: int, pixels: np.ndarray, sign: int, reach: int, most: int, *, by_camera: bool
+) -> list[Links]:
     """Where hole `pixels` (flat indices) of a frame come from in its shot, later (sign 1) or earlier (-1): `most` links, the nearest first.
+    by_camera: what is hidden moves with the camera.
 
     Traced whenever it is asked for: to remember it would take more room than everything else.
     """
     frames = range(frame + sign, frame + sign * (reach + 1), sign)
-    return follow(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], lambda k: store.hops(k, sign), most)
+    return follow(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], lambda k: store.hops(k, sign, by_camera=by_camera), most)
+
+
+def background_of(store: ShotStore, frame: int, reach: int) -> Evidence:
+    """What a frame tells of whether what it hides moves with the camera."""
+    hole = store.hole(frame)
+    box = bounding_box(hole, MARGIN)
+    if box is None or not store.has_camera(frame):
+        return Evidence(0.0, 0.0)
+    inside, pixels = hole[box], np.flatnonzero(hole).astype(np.int32)
+    shown = []
+    for by_camera in (False, True):
+        links = (links_of(store, frame, pixels, sign, reach, 1, by_camera=by_camera)[0] for sign in (-1, 1))
+        (earlier, before), (later, after) = (_shown(store, frame, some, box, inside) for some in links)
+        shown.append(Shown(earlier, later, (before > 0) & (after > 0)))
+    return evidence_of(*shown, inside)
 
 
 def _closed(store: ShotStore, frame: int, later: list[Links], earlier: list[Links]) -> tuple[list[Links], list[Links]]:

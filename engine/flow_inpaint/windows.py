@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .background import BESIDE
 from .clock import Beats, Clock
 from .completion import Completion
 from .errors import Forgotten
+from .motion import MotionSettings
 from .references import link_references
-from .shot import Each, Look, complete_shot, invent, trace_shot, window_end
+from .shot import Each, Look, complete_shot, invent, look_behind, trace_shot, window_end
 from .shot_course import settled_until
 from .shot_store import ShotStore
 
@@ -31,7 +33,7 @@ class Stages:
     """What a window goes through.
 
     completion  completes the flows of whole shots; None: they are complete
-    around      pixels around a hole that steps are needed of
+    motion      how motion is measured
     references  the frames that have one
     valid       (H, W) bool of a reference: where it says something
     each        maps a function over frames
@@ -40,7 +42,7 @@ class Stages:
 
     look: Look
     completion: Completion | None
-    around: int
+    motion: MotionSettings
     references: Collection[int]
     valid: Callable[[int], np.ndarray]
     each: Each
@@ -59,7 +61,7 @@ class Windows:
         """arrivals: the frames `needed`, first and last, as they are read, and whether a shot begins with each (`ShotReader`)."""
         self._store, self._arrivals, self._needed, self._stages, self._clock = store, arrivals, needed, stages, clock
         frames = needed[1] - needed[0] + 1
-        self._trace = Beats(clock, "trace", frames, 3 if stages.references else 1)
+        self._trace = Beats(clock, "trace", frames, 1 + stages.look.follow_camera + 2 * bool(stages.references))
         self._fill = Beats(clock, "fill", frames, 3)
         self._read = needed[0] - 1
         #: First frames of the shots that have been found, and of the last one that was looked at as a whole.
@@ -102,7 +104,7 @@ class Windows:
             if self._is_gone(max(begin - look.reach - 1, shot)):
                 raise Forgotten(everything=True)
             if not self._stages.whole:
-                self._traced(begin, last)
+                self._traced(begin, last, shot)
             end = window_end(store, begin, last)
             self._stages.note("fill")
             with self._fill.until(end - self._needed[0] + 1) as pulse:
@@ -148,7 +150,7 @@ class Windows:
     def _ahead(self, begin: int, shot: int) -> int:
         """Reads as far as a window needs; returns the last frame of its shot, or one that lies beyond the window."""
         last = begin + WINDOW - 1
-        far = max(last + self._stages.look.reach, settled_until(shot, last))
+        far = max(last + BESIDE * self._stages.look.follow_camera + self._stages.look.reach, settled_until(shot, last))
         while (end := self._end_of(shot)) is None and self._read < far:
             self._read_on()
         return last if end is None else end
@@ -175,13 +177,18 @@ class Windows:
 
         if self._stages.completion:
             self._stages.note("completion")
-            complete_shot(self._store, first, last, self._stages.completion, self._stages.around, pulse, self._clock.stopped)
-        self._traced(first, last)
+            complete_shot(self._store, first, last, self._stages.completion, self._stages.motion, pulse, self._clock.stopped)
+        self._traced(first, last, first)
 
-    def _traced(self, first: int, last: int) -> None:
+    def _traced(self, first: int, last: int, shot: int) -> None:
+        """Frames of a shot that begins with the frame `shot`."""
+        look, each = self._stages.look, self._stages.each
         self._stages.note("trace")
         with self._trace.until(last - self._needed[0] + 1) as pulse:
-            trace_shot(self._store, first, last, self._stages.look, self._stages.each, pulse)
+            if look.follow_camera:
+                end = self._end_of(shot)
+                look_behind(self._store, first, last, (shot, last + BESIDE if end is None else end), look, each, pulse)
+            trace_shot(self._store, first, last, look, each, pulse)
             link_references(self._store, first, last, self._stages.references, self._stages.valid, pulse)
 
     def _drop(self, floor: int) -> None:

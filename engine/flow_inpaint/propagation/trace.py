@@ -27,12 +27,14 @@ class Hops:
     pixels  int32, flat indices y * W + x of the hole and its surroundings, ascending
     u, v    float32, the completed flow there, pixels
     drift   float32, how far forward and backward flow disagree there, pixels
+    camera  the steps of the guarded hole alone, if what it hides moves with the camera; None: no such motion is known
     """
 
     pixels: np.ndarray
     u: np.ndarray
     v: np.ndarray
     drift: np.ndarray
+    camera: Hops | None = None
 
     def of(self, pixels: np.ndarray) -> Hops:
         """Those of some of its pixels: flat indices, ascending."""

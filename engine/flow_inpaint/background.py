@@ -1,0 +1,85 @@
+"""Whether what a hole hides moves as the flow goes on from around it, or with the camera.
+
+The flow beside a hole is often another thing's: its shadow's, that of a rider whose wheel alone is masked, a passer-by's. Continued into
+the hole it leads astray. Where most of the picture moves as one camera's, that motion is the other guess. Which of them is right can be
+seen: the frames before a hidden place and those after it have to show the same there.
+
+A frame alone is told too little for this, and a guess that changed from frame to frame would be seen, so it is made over some time.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+#: One of so many frames is looked at; those as near to a frame as this have a say in its guess, by these weights.
+EVERY, BESIDE = 3, 12
+_SAYS = np.exp(-0.5 * (np.arange(-BESIDE, BESIDE + 1) / 4) ** 2)
+#: How much has to be told, as a share of a frame's hole, to be believed by half; and how much more alike, as a logarithm of variances,
+#: what the camera's motion brings together has to be.
+_LITTLE, _BETTER = 0.1, 0.2
+#: Radius of the windows that are compared, in pixels, the share of them that has to be seen, and what no comparison can tell from
+#: being alike, in squared grey levels.
+_WINDOW, _SEEN, _NOISE = 8, 0.15, 4.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A box of a frame, its hole filled by the frames before and by those after.
+
+    earlier, later  (h, w) uint8 grey
+    both            (h, w) bool, where the hole is seen from both sides
+    """
+
+    earlier: np.ndarray
+    later: np.ndarray
+    both: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a frame tells of it.
+
+    told    the share of its hole that can be compared under both guesses, 0..1
+    better  how much more alike both sides are under the camera's motion, as a logarithm of variances; below 0: less
+    """
+
+    told: float
+    better: float
+
+
+def evidence_of(continued: Shown, camera: Shown, hole: np.ndarray) -> Evidence:
+    """continued, camera: the same box under each guess; hole (h, w) bool: what is to be filled of it."""
+    (one, one_told), (other, other_told) = _unlikeness(continued), _unlikeness(camera)
+    told = one_told & other_told
+    if not told.any():
+        return Evidence(0.0, 0.0)
+    return Evidence(float(told.sum() / hole.sum()), float(np.log(one[told].mean() / other[told].mean())))
+
+
+def _unlikeness(shown: Shown) -> tuple[np.ndarray, np.ndarray]:
+    """The variance of the difference between both sides around each pixel, its mean being exposure, (h, w); and where it is told."""
+    weight = shown.both.astype(np.float32)
+    difference = (shown.later.astype(np.float32) - shown.earlier) * weight
+    support, mean, square = (_mean(part) for part in (weight, difference, difference * difference))
+    share = 1 / np.maximum(support, 1e-4)
+    variance = np.maximum(square * share - (mean * share) ** 2, 0) + _NOISE
+    return variance, shown.both & (support > _SEEN)
+
+
+def _mean(image: np.ndarray) -> np.ndarray:
+    size = (_WINDOW + 1, _WINDOW + 1)
+    return cv2.blur(cv2.blur(image, size), size)
+
+
+def moves_with_camera(frame: int, evidence: Mapping[int, Evidence]) -> bool:
+    """Whether what is hidden in a frame moves with the camera. evidence: of frames of its shot, by their numbers."""
+    told = better = 0.0
+    for beside, says in enumerate(_SAYS, frame - BESIDE):
+        if beside in evidence:
+            found = evidence[beside]
+            told += says * found.told
+            better += says * found.told * found.better
+    return bool(better > _BETTER * (told + _LITTLE * _SAYS.sum() / EVERY))

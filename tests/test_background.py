@@ -1,0 +1,84 @@
+"""What is hidden: does it move as what is beside the hole, or with the camera?"""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scenery import rectangle, seen_at, view
+from test_pipeline import Shot
+
+from flow_inpaint.background import BESIDE, EVERY, Evidence, Shown, evidence_of, moves_with_camera
+
+WIDTH, HEIGHT = 80, 60
+HOLE = rectangle(WIDTH, HEIGHT, 20, 15, 60, 45)
+
+
+def shown(apart: float, both: np.ndarray = HOLE, brighter: float = 0) -> Shown:
+    """Both sides show the same, `apart` pixels from each other."""
+    earlier, later = view(WIDTH, HEIGHT)[..., 1], view(WIDTH, HEIGHT, apart)[..., 1]
+    return Shown(earlier, np.clip(later + brighter, 0, 255).astype(np.uint8), both)
+
+
+def test_what_brings_the_same_together_is_better() -> None:
+    for_it, against_it = evidence_of(shown(3), shown(0), HOLE), evidence_of(shown(0), shown(3), HOLE)
+    assert for_it.told == against_it.told == 1
+    assert for_it.better == pytest.approx(-against_it.better) and for_it.better > 1
+
+
+def test_a_change_of_exposure_speaks_against_neither() -> None:
+    assert evidence_of(shown(3), shown(0, brighter=20), HOLE).better == pytest.approx(evidence_of(shown(3), shown(0), HOLE).better, abs=0.1)
+
+
+def test_only_what_both_guesses_show_from_both_sides_is_told() -> None:
+    left, middle = HOLE & (np.arange(WIDTH) < 45), HOLE & (np.arange(WIDTH) >= 35)
+    assert evidence_of(shown(3, left), shown(0, middle), HOLE).told == pytest.approx(0.25)
+    assert evidence_of(shown(3, HOLE & False), shown(0), HOLE) == Evidence(0.0, 0.0)
+
+
+FOR_IT, AGAINST_IT = Evidence(0.9, 1.0), Evidence(0.5, -0.3)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 99), (48, 99), (0, 51)])
+def test_most_of_the_time_around_a_frame_decides(first: int, last: int) -> None:
+    """In the middle of a shot and near its ends; one frame says little, and what is far away nothing."""
+    for_it, against_it = (dict.fromkeys(range(first, last + 1, EVERY), says) for says in (FOR_IT, AGAINST_IT))
+    assert moves_with_camera(50, for_it) and not moves_with_camera(50, against_it)
+    assert moves_with_camera(50, {**for_it, 51: Evidence(0.9, -2.0)}) and not moves_with_camera(50, {**against_it, 51: Evidence(0.9, 2.0)})
+    far = {k: FOR_IT if abs(k - 50) > BESIDE else AGAINST_IT for k in for_it}
+    assert not moves_with_camera(50, far)
+
+
+def test_a_little_of_the_hole_does_not_decide() -> None:
+    for says in (Evidence(0.02, 1.0), Evidence(0.9, 0.15)):
+        assert not moves_with_camera(50, dict.fromkeys(range(0, 99, EVERY), says))
+    assert not moves_with_camera(50, {})
+
+
+def test_what_lies_between_things_in_front(tmp_path: Path) -> None:
+    """What is taken out has something above and below it that moves along and stays. Its motion, continued into the hole, is wrong."""
+    width, height, count = 160, 96, 24
+    y, x = np.mgrid[:height, :width].astype(float)
+    truth, holes = [], []
+    for k in range(count):
+        left = 16 + 4 * k
+        hole = rectangle(width, height, left, 34, left + 24, 62)
+        stays = rectangle(width, height, left, 18, left + 24, 78) & ~hole
+        truth.append(np.rint(np.where(stays[..., None], seen_at(x - 4 * k, y, seed=5), seen_at(x + 2 * k, y))).astype(np.uint8))
+        holes.append(hole)
+    shot = Shot(tmp_path, truth, holes)
+    quality = {follow: shot.quality(shot.run(follow_camera=follow)[0][8:16], 8) for follow in (False, True)}
+    assert quality[True] > quality[False] + 3
+
+
+def test_what_moves_on_its_own_is_left_to_the_flow(tmp_path: Path) -> None:
+    """Behind the box a wide band of the picture moves against the camera."""
+    width, height, count = 160, 96, 24
+    y, x = np.mgrid[:height, :width].astype(float)
+    band = np.abs(y - 48) < 24
+    truth = [np.rint(np.where(band[..., None], seen_at(x - 2.0 * k, y), seen_at(x + 1.5 * k, y, seed=3))).astype(np.uint8) for k in range(count)]
+    shot = Shot(tmp_path, truth, [rectangle(width, height, 60, 36, 90, 60)] * count)
+    found = {follow: shot.run(follow_camera=follow)[0][8:16] for follow in (False, True)}
+    for one, other in zip(*found.values()):
+        np.testing.assert_array_equal(one, other)
+    assert shot.quality(found[True], 8) > 28
