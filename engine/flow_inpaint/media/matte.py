@@ -51,8 +51,7 @@ class Matte:
     def _hole(self, job_frame: int) -> tuple[np.ndarray, np.ndarray | None]:
         state = tuple(part.state(job_frame) for part in self._parts)
         if self._held is None or self._held[0] != state:
-            united = self._united(job_frame)
-            self._held = state, *(feathered(united, self._feather) if self._feather else (united, None))
+            self._held = state, *spread(self._united(job_frame), self._grow, self._grow_below, self._feather)
         _, hole, share = self._held
         return hole.copy(), None if share is None else share.copy()
 
@@ -62,7 +61,7 @@ class Matte:
             covered = part.read(job_frame)
             if covered is not None:
                 hole |= covered
-        return grown(grown_below(hole, self._grow_below), self._grow)
+        return hole
 
     def close(self) -> None:
         self._opened.close()
@@ -96,6 +95,12 @@ def _part(part: MaskPart, info: ClipInfo, threshold: float, opened: ExitStack) -
     if part.rectangle is not None:
         return RectanglePart(part, info)
     return opened.enter_context(ClipPart(part, info, threshold))
+
+
+def spread(covered: np.ndarray, grow: int, grow_below: int, feather: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The hole and the shares (see `Matte.read_shares`) where the parts of a matte together cover these pixels, (H, W) bool."""
+    core = grown(grown_below(covered, grow_below), grow)
+    return feathered(core, feather) if feather else (core, None)
 
 
 def grown_below(hole: np.ndarray, pixels: int) -> np.ndarray:
