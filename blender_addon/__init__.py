@@ -3,6 +3,7 @@ from . import (
     channels,
     command_line,
     engine_operators,
+    matte_overlay,
     operators,
     operators_mattes,
     operators_passes,
@@ -24,6 +25,7 @@ _ROOMS = (
     channels,
     reference_export,
     panels,
+    matte_overlay,
     command_line,
 )
 

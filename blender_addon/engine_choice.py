@@ -52,6 +52,11 @@ def forget() -> None:
 def python(context: bpy.types.Context) -> str:
     """The interpreter that runs the engine. Raises `engine_client.EngineError` that says what to do."""
     forget()
+    return python_now(context)
+
+
+def python_now(context: bpy.types.Context) -> str:
+    """The same, as things stood at most two seconds ago."""
     choice = current(context)
     if choice.named:
         return engine_client.find_python(choice.named)

@@ -72,7 +72,7 @@ class FLOW_INPAINT_OT_unmute_matte(_OnActive, bpy.types.Operator):
 
 
 class FLOW_INPAINT_OT_show_matte(_OnActive, bpy.types.Operator):
-    """Lay the matte over the footage as light, so that it is seen what will be removed; or hide it. Hidden, it goes on working"""
+    """Lay the matte over the footage as light, with a tint over what will be removed, grown and feathered; or hide it. Hidden, it goes on working"""
 
     bl_idname = "flow_inpaint.show_matte"
     bl_label = "Show Matte"

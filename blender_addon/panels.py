@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import channels, descriptor, diagnosis, engine_panel, jobs, looking, passes, properties, recipe, sentence, strips
+from . import channels, descriptor, diagnosis, engine_panel, jobs, looking, matte_overlay, passes, properties, recipe, sentence, strips
 
 _ICONS = {
     jobs.State.WAITING: "TIME",
@@ -49,6 +49,8 @@ class SEQUENCER_PT_flow_inpaint(_SequencerTab, bpy.types.Panel):
         shown.enabled = bool(masks)
         shown.operator("flow_inpaint.show_matte", text="", icon="OVERLAY", depress=strips.mattes.shown(masks))
         row.operator("flow_inpaint.make_matte", text="", icon="ADD")
+        if shown.enabled and matte_overlay.trouble():
+            sentence.draw(layout, matte_overlay.trouble(), context.region.width)
         channels.draw_reference(layout, scene)
         for name in ("preset", "range", "output"):
             layout.prop(settings, name)

@@ -93,10 +93,10 @@ def operator_annotations() -> dict[str, Any]:
 def given_to(operator: bpy.types.Operator) -> dict[str, Any]:
     """The properties that the operator's caller has set."""
     names = ["source", "frames", *_fixed(), *descriptor.parameters()]
-    return {name: _plain(getattr(operator, name)) for name in names if operator.properties.is_property_set(name)}
+    return {name: plain(getattr(operator, name)) for name in names if operator.properties.is_property_set(name)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Blender's floats have 24 bits: without this 0.1 would arrive as 0.10000000149."""
     if isinstance(value, bpy.types.bpy_prop_array):
         return tuple(value)
@@ -195,7 +195,7 @@ def _accessors(declared: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
         return words.index(value) if words else value
 
     def put(settings: FlowInpaintSettings, value: Any) -> None:
-        settings.change(name, words[value] if words else _plain(value))
+        settings.change(name, words[value] if words else plain(value))
 
     return {"get": get, "set": put}
 

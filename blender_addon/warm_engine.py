@@ -34,6 +34,14 @@ class Start:
         if engine is not None:
             give_back(engine)
 
+    def end(self, wait: float = 0.0) -> None:
+        """Ends what was taken, or will have been, instead of giving it back. Returns after at most `wait` seconds."""
+        with self._lock:
+            self._left = True
+            engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.close(wait)
+
     def _start(self, python: str, version: str) -> None:
         python, held = place.held(python)
         try:

@@ -63,6 +63,18 @@ def test_a_matte_that_says_the_same_in_another_way(tmp_path):
     assert differ(keys(source, RECTANGLE), keys(source, RECTANGLE, mask_grow=2)) == list(range(COUNT))
 
 
+def test_a_matte_that_fades_elsewhere_in_the_same_hole(tmp_path):
+    """A pixel missing in the middle is grown over by the feather."""
+    source, matte = pictures(tmp_path / "a"), np.zeros((32, 48), np.uint8)
+    matte[4:13, 4:13] = 255
+    for name, middle in (("whole", 255), ("holed", 0)):
+        matte[8, 8] = middle
+        cv2.imwrite(str(tmp_path / f"{name}.png"), matte)
+    whole, holed = (str(tmp_path / f"{name}.png") for name in ("whole", "holed"))
+    assert keys(source, {"path": whole}, mask_grow=4) == keys(source, {"path": holed}, mask_grow=4)
+    assert differ(keys(source, {"path": whole}, mask_feather=4), keys(source, {"path": holed}, mask_feather=4)) == list(range(COUNT))
+
+
 def test_errors_and_stopping(tmp_path):
     job = {"source": {"path": str(tmp_path / "nothing.mp4")}, "mask": RECTANGLE, "output": {"path": "o.mkv"}}
     with pytest.raises(BadClip):

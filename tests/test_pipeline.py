@@ -23,6 +23,7 @@ from flow_inpaint.fill import FILLS
 from flow_inpaint.flow import ESTIMATORS
 from flow_inpaint.job import Job
 from flow_inpaint.machine import Method
+from flow_inpaint.media.matte import feathered
 from flow_inpaint.pipeline import Progress, Result
 from flow_inpaint.results import Results
 
@@ -168,6 +169,24 @@ def test_a_shadow_below_the_matte_goes_with_it(tmp_path: Path) -> None:
     left = clip.quality(clip.run()[0])
     shutil.rmtree(clip.out)
     assert clip.quality(clip.run(mask_grow_below=6)[0]) > max(left + 8, 30)
+
+
+@pytest.mark.parametrize("blend", ["gradient", "linear"])
+def test_a_feather_mixes_the_filled_with_the_footage(tmp_path: Path, blend: str) -> None:
+    """What the matte covers is what it would be with a matte as large as the feather reaches; beyond, it goes over into the source."""
+    clip = shot(tmp_path, 6)
+    filled, whole = clip.run(mask_grow=6, blend=blend)
+    shutil.rmtree(clip.out)
+    found, result = clip.run(mask_feather=6, blend=blend)
+    assert result.masked == whole.masked and result.unseen == whole.unseen
+    mixed = 0
+    for made, full, source, hole in zip(found, filled, clip.frames, clip.holes, strict=True):
+        _, share = feathered(hole, 6)
+        weight = share[..., None] / np.float32(255)
+        np.testing.assert_array_equal(made, np.rint(source + weight * (full.astype(np.float32) - source)))
+        np.testing.assert_array_equal(made[hole], full[hole])
+        mixed += np.count_nonzero((made != full) & (made != source))
+    assert mixed > 100
 
 
 def test_the_nearer_frame_counts_more(tmp_path: Path) -> None:

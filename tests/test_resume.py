@@ -83,6 +83,13 @@ def test_a_power_cut_loses_only_work(tmp_path: Path) -> None:
     assert any(one["pairs"] < wanted["pairs"] for one in found)
 
 
+def test_a_feathered_job_is_gone_on_with(tmp_path: Path) -> None:
+    points = [["flow", FRAMES], ["fill", 2], ["write", 2]]
+    wanted, *found = killed(shot(tmp_path, FRAMES), points, mask_feather=4)
+    for one in found:
+        assert one["killed"] and one["code"] == 0 and one["digest"] == wanted["digest"] and one["left"] == [], one
+
+
 def test_references_are_gone_on_with(tmp_path: Path) -> None:
     clip = shot(tmp_path, FRAMES)
     save(tmp_path / "clean.png", clip.truth[4])
@@ -152,7 +159,7 @@ def test_another_cut_in_the_same_frames_is_seen(tmp_path: Path, monkeypatch: pyt
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("changed", ["matte", "parameter", "grown", "reference", "engine", "weights", "range"])
+@pytest.mark.parametrize("changed", ["matte", "parameter", "grown", "feathered", "reference", "engine", "weights", "range"])
 def test_a_changed_job_takes_nothing_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     clip = shot(tmp_path, FRAMES)
     save(tmp_path / "clean.png", clip.truth[4])
@@ -171,6 +178,8 @@ def test_a_changed_job_takes_nothing_over(tmp_path: Path, monkeypatch: pytest.Mo
         document["params"]["refinement"] = 1
     elif changed == "grown":
         document["params"]["mask_grow"] = 1
+    elif changed == "feathered":
+        document["params"]["mask_feather"] = 3
     elif changed == "reference":
         save(tmp_path / "clean.png", clip.truth[4] // 2)
     elif changed == "engine":

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scenery import rectangle
 
+from flow_inpaint.errors import Forgotten
 from flow_inpaint.propagation.trace import BEYOND, GUARD, Hops, guard_band
 from flow_inpaint.shot_store import ShotStore
 
@@ -81,3 +82,26 @@ def test_hops_through_what_is_hidden_alone(store):
         found = store.hidden_hops(frame, sign)
         np.testing.assert_array_equal(found.pixels, np.flatnonzero(guard_band(HOLE, GUARD)))
         np.testing.assert_array_equal([found.u, found.v, found.drift], [sign * (found.pixels % 512).astype(np.float32)] * 3)
+
+
+def test_shares_come_back_and_other_ones_are_seen(tmp_path: Path) -> None:
+    """Where a matte fades, two mattes may have the same hole."""
+    picture, share = np.zeros((*SHAPE, 3), np.uint8), np.where(HOLE, np.uint8(255), np.uint8(0))
+    share[8, 10:20] = np.arange(1, 11)
+    store = ShotStore(tmp_path, SHAPE, np.uint8, offset=0)
+    store.remember(0, picture, HOLE, share)
+    store.remember(1, picture, HOLE)
+    np.testing.assert_array_equal(store.share(0), share[HOLE])
+    assert store.share(1) is None
+    store.close()
+    again = ShotStore(tmp_path, SHAPE, np.uint8, offset=0)
+    again.remember(0, picture, HOLE, share)
+    np.testing.assert_array_equal(again.share(0), share[HOLE])
+    share[8, 10] += 1
+    with pytest.raises(Forgotten):
+        again.remember(0, picture, HOLE, share)
+    again.close()
+    anew = ShotStore(tmp_path, SHAPE, np.uint8, offset=0)
+    anew.remember(0, picture, HOLE, share)
+    np.testing.assert_array_equal(anew.share(0), share[HOLE])
+    anew.close()

@@ -2,7 +2,7 @@
 
 The only room that knows how sequencer data differs between Blender versions.
 """
-from . import files, mattes
+from . import files, matte_frame, mattes
 from .api import active, channel_muted, find, first_content, left, length, remove, right, top_strips
 from .errors import StripError
 from .place import free_channel, place, place_pass, repoint
@@ -33,6 +33,7 @@ __all__ = [
     "length",
     "light_copy",
     "mask_strips",
+    "matte_frame",
     "mattes",
     "place",
     "place_pass",

@@ -4,10 +4,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bpy
 
@@ -15,8 +16,13 @@ from . import api, headers
 from .errors import StripError
 
 ENGINE_READS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
+_LONGEST_ENDING = 1 + max(map(len, ENGINE_READS))
 _WITH_ALPHA = {32, 64, 128}
 _PICTURES_KEPT = 64
+
+T = TypeVar("T")
+
+_remembered: dict[tuple[str, Hashable], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,26 @@ def folder(strip: api.Strip) -> Path:
 
 def names(strip: api.Strip) -> list[str]:
     """The names of an image strip's files, in the order of its frames."""
-    return [element.filename for element in strip.elements]
+    return _once("names", strip.as_pointer(), lambda: [element.filename for element in strip.elements])
+
+
+@contextmanager
+def looking_once() -> Iterator[None]:
+    """While it lasts, names of thousands of files are asked for once: neither the strips nor the folders change."""
+    global _remembered
+    before, _remembered = _remembered, {} if _remembered is None else _remembered
+    try:
+        yield
+    finally:
+        _remembered = before
+
+
+def _once(kind: str, of: Hashable, look: Callable[[], T]) -> T:
+    if _remembered is None:
+        return look()
+    if (kind, of) not in _remembered:
+        _remembered[kind, of] = look()
+    return _remembered[kind, of]
 
 
 def _absolute(strip: api.Strip, path: str) -> Path:
@@ -106,10 +131,13 @@ def missing(strip: api.Strip) -> list[int]:
 
 
 def listed(where: Path) -> set[str]:
-    """The names of the files in a folder; one look instead of one for each file."""
+    """The names in a folder; one look instead of one for each file. To ask each whether it is a file takes as long as all the rest."""
+    return _once("listed", where, lambda: _listed(where))
+
+
+def _listed(where: Path) -> set[str]:
     try:
-        with os.scandir(where) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
+        return set(os.listdir(where))
     except OSError:
         return set()
 
@@ -181,7 +209,8 @@ def readable(strip: api.Strip) -> bool:
     """Whether the engine reads this kind of file. It tries every video."""
     if strip.type == "MOVIE":
         return True
-    suffixes = {"." + name.rpartition(".")[2].lower() for name in names(strip)}
+    # Of thousands of names few end in another way, and looking at those is enough.
+    suffixes = {"." + end.rpartition(".")[2].lower() for end in {name[-_LONGEST_ENDING:] for name in names(strip)}}
     return len(suffixes) == 1 and suffixes <= ENGINE_READS
 
 
@@ -223,9 +252,10 @@ def _pattern(where: Path, files: Sequence[str]) -> str | None:
     start, width = int(digits), len(digits)
     if set("#%") & set(before + after) or len(str(start + len(files) - 1)) > width:
         return None
-    if any(name != f"{before}{number:0{width}d}{after}" for number, name in enumerate(files, start)):
+    padded = f"%0{width}d"
+    if list(files) != [before + padded % number + after for number in range(start, start + len(files))]:
         return None
-    alike = re.compile(f"{re.escape(before)}\\d{{{width},}}{re.escape(after)}")
-    if sum(alike.fullmatch(name) is not None for name in os.listdir(where)) != len(files):
+    there, alike = listed(where), re.compile(f"{re.escape(before)}\\d{{{width},}}{re.escape(after)}")
+    if not there.issuperset(files) or any(map(alike.fullmatch, there.difference(files))):
         return None
     return f"{before}{'#' * width}{after}"

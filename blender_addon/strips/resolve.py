@@ -49,6 +49,11 @@ def resolve(
     `window`: the first and the last timeline frame that matter; without it the whole strip does. Pictures that Blender
     has to render, and links to files, go below `folder`. Changes nothing in the scene. Raises `StripError`.
     """
+    with files.looking_once():
+        return _resolve(scene, source_name, mask_channel, folder, window)
+
+
+def _resolve(scene: bpy.types.Scene, source_name: str, mask_channel: int, folder: Path, window: tuple[int, int] | None) -> Resolved:
     strip = find_source(scene, source_name)
     if api.length(strip) < 1:
         raise StripError(f"Strip '{strip.name}' has no frames left: set its trims back.")
@@ -143,13 +148,13 @@ def blended(scene: bpy.types.Scene, strip: api.Strip) -> bool:
 
 def _source(scene: bpy.types.Scene, strip: api.Strip, how: Treatment, found: Resolved, folder: Path) -> _Source:
     """Puts `source` into the document."""
-    scene_size = _scene_size(scene)
+    frame = scene_size(scene)
     if how.how is How.FRAME:
-        size, alpha, affine = scene_size, True, space.IDENTITY
+        size, alpha, affine = frame, True, space.IDENTITY
     else:
         picture = files.picture(strip)
         size, alpha = picture.size, picture.alpha
-        affine = space.to_scene(strip, size, scene_size)
+        affine = space.to_scene(strip, size, frame)
     if how.how is How.DIRECT:
         found.document["source"] = _direct(scene, strip, found, found.start, found.length, folder)
         found.floating = files.first(strip).suffix.lower() == ".exr"
@@ -163,7 +168,7 @@ def _mask(scene: bpy.types.Scene, source: _Source, strip: api.Strip, found: Reso
     """One part of the job's mask."""
     begin = max(source.start, api.left(strip))
     count = min(source.start + source.length, api.right(strip)) - begin
-    how, size, affine = _mask_space(scene, strip)
+    how, size, affine = mask_space(scene, strip, treatment.of_mask(scene, strip))
     if how.how is How.DIRECT:
         part = _direct(scene, strip, found, begin, count, folder)
     else:
@@ -175,19 +180,19 @@ def _mask(scene: bpy.types.Scene, source: _Source, strip: api.Strip, found: Reso
     return part
 
 
-def _mask_space(scene: bpy.types.Scene, strip: api.Strip) -> tuple[Treatment, space.Size, space.Affine]:
-    """How to get the mask's picture, its size, and where a pixel of the scene lies in it."""
-    how = treatment.of_mask(scene, strip)
+def mask_space(scene: bpy.types.Scene, strip: api.Strip, how: Treatment) -> tuple[Treatment, space.Size, space.Affine]:
+    """How to get the picture of a mask that is to be treated so, its size, and where a pixel of the scene lies in it."""
     if how.how is How.DIRECT:
         picture = files.picture(strip)
-        back = space.inverse(space.to_scene(strip, picture.size, _scene_size(scene)))
+        back = space.inverse(space.to_scene(strip, picture.size, scene_size(scene)))
         if back is not None and not picture.alpha:
             return how, picture.size, back
         how = Treatment(How.FRAME, "has an alpha channel" if picture.alpha else "is scaled to nothing")
-    return how, _scene_size(scene), space.IDENTITY
+    return how, scene_size(scene), space.IDENTITY
 
 
-def _scene_size(scene: bpy.types.Scene) -> space.Size:
+def scene_size(scene: bpy.types.Scene) -> space.Size:
+    """The size of the scene's picture."""
     return scene.render.resolution_x, scene.render.resolution_y
 
 
@@ -200,7 +205,7 @@ def _direct(scene: bpy.types.Scene, strip: api.Strip, found: Resolved, start: in
 
 def _task(scene: bpy.types.Scene, strip: api.Strip, how: Treatment, start: int, count: int, folder: Path) -> Render:
     frames = 1 if treatment.still(scene, strip) else count
-    return Render(f"Rendering strip '{strip.name}'", frames, scene.name, strip.name, how.how, start, _scene_size(scene), folder)
+    return Render(f"Rendering strip '{strip.name}'", frames, scene.name, strip.name, how.how, start, scene_size(scene), folder)
 
 
 def _rendered(found: Resolved, how: Treatment, task: Render, count: int) -> dict[str, Any]:

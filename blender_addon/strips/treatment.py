@@ -44,6 +44,11 @@ _KINDS = {
 def of_source(scene: bpy.types.Scene, strip: api.Strip) -> Treatment:
     """How to get the source strip's pictures. Raises `StripError` for what cannot be a source."""
     refuse(strip)
+    return by_its_kind(scene, strip)
+
+
+def by_its_kind(scene: bpy.types.Scene, strip: api.Strip) -> Treatment:
+    """The same for a strip that can be one, without asking whether its files are there. Raises `StripError`."""
     if strip.type not in ("MOVIE", "IMAGE"):
         return Treatment(How.FRAME, f"is {_KINDS.get(strip.type, 'an effect strip')}")
     if animation.reshaped(scene, strip):
@@ -62,7 +67,13 @@ def of_mask(scene: bpy.types.Scene, strip: api.Strip) -> Treatment:
 
     Blend mode and opacity are how a matte is looked at while working, and do not matter.
     """
-    seen = of_source(scene, strip)
+    refuse(strip)
+    return mask_by_its_kind(scene, strip)
+
+
+def mask_by_its_kind(scene: bpy.types.Scene, strip: api.Strip) -> Treatment:
+    """The same for a strip that can be one, without asking whether its files are there. Raises `StripError`."""
+    seen = by_its_kind(scene, strip)
     if seen.how is not How.DIRECT:
         return Treatment(How.FRAME, seen.reason)
     crop = strip.crop

@@ -96,3 +96,16 @@ def finished(store: ShotStore, own: Filled, look: Look) -> np.ndarray:
     # Joining may overshoot: what is filled is no blacker than black, or than what is beside it.
     lowest = min(0.0, float(picture[~own.hole].min(initial=0)))
     return np.maximum(picture, lowest).astype(store.dtype)
+
+
+def faded(store: ShotStore, frame: int, pixels: np.ndarray) -> np.ndarray:
+    """The finished pixels (N, 3) of a frame's hole, mixed with the footage's own where they replace it only in part."""
+    share = store.share(frame)
+    if share is None:
+        return pixels
+    part = share < 255
+    own, weight = store.picture(frame)[store.hole(frame)][part].astype(np.float32), share[part, None] / np.float32(255)
+    mixed = own + weight * (pixels[part] - own)
+    out = pixels.copy()
+    out[part] = np.rint(mixed) if np.issubdtype(pixels.dtype, np.integer) else mixed
+    return out

@@ -48,17 +48,19 @@ def fingerprint(
         info = source.info
         last = info.count - 1
         with matte_of(job, info) as matte:
-            for picture, hole in zip(source.read(0, last), mended(matte, source).read(0, last), strict=True):
+            for picture, (hole, share) in zip(source.read(0, last), mended(matte, source).read_shares(0, last), strict=True):
                 if aborted():
                     raise Aborted("Stopped before the end; nothing was written.")
-                keys.append(_key(picture.rgb, picture.alpha, hole, painted))
+                keys.append(_key(picture.rgb, picture.alpha, hole, share, painted))
                 on_frame(len(keys), info.count)
     return Fingerprint(info.width, info.height, "".join(keys), methods)
 
 
-def _key(rgb: np.ndarray, alpha: np.ndarray | None, hole: np.ndarray, painted: bytes) -> str:
+def _key(rgb: np.ndarray, alpha: np.ndarray | None, hole: np.ndarray, share: np.ndarray | None, painted: bytes) -> str:
     digest = blake2b(np.packbits(hole).tobytes() + painted, digest_size=_BYTES)
     digest.update(np.ascontiguousarray(rgb).data)
+    if share is not None:
+        digest.update(share[hole].data)
     if alpha is not None:
         digest.update(np.ascontiguousarray(alpha).data)
     return digest.hexdigest()

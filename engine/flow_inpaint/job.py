@@ -128,15 +128,13 @@ class Job:
         top = _table(document, "job", needed | {"frames", "params", "references", "coverage"}, needed)
         base = base or _working_folder()
         source = _clip(_table(top["source"], "source", {"path", "count"} | _CLIP_FIELDS, {"path"}), "source", base)
-        parts = top["mask"] if isinstance(top["mask"], list) else [top["mask"]]
-        if not parts:
-            raise BadParameter("mask is an empty list: give at least one matte.")
+        mask = mask_parts(top["mask"], base)
         params = top.get("params") or {}
         if not isinstance(params, Mapping):
             raise BadParameter("params has to be a table of parameter names and values.")
         return cls(
             source=source,
-            mask=tuple(_mask_part(part, base) for part in parts),
+            mask=mask,
             output=_output(top["output"], base),
             frames=_range(top.get("frames")),
             params=effect.resolve(params),
@@ -261,6 +259,14 @@ def _clip(table: Mapping[str, Any], name: str, base: Path) -> ClipSpec:
         rate=None if table.get("rate") is None else _rate(table["rate"], f"{name}.rate"),
         upright=_boolean(table.get("upright", True), f"{name}.upright"),
     )
+
+
+def mask_parts(value: Any, base: Path) -> tuple[MaskPart, ...]:
+    """The `mask` of a document. Raises `BadParameter`."""
+    parts = value if isinstance(value, list) else [value]
+    if not parts:
+        raise BadParameter("mask is an empty list: give at least one matte.")
+    return tuple(_mask_part(part, base) for part in parts)
 
 
 def _mask_part(value: Any, base: Path) -> MaskPart:

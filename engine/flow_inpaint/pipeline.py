@@ -205,7 +205,7 @@ class _Run:
             store = ShotStore(work.path, shape, info.dtype, offset=needed[0])
             stack.callback(store.close)
             reader = self._reader(info, region, store)
-            arrivals = stack.enter_context(closing(reader.frames(source.read(*needed), matte.read(*needed), needed, pool)))
+            arrivals = stack.enter_context(closing(reader.frames(source.read(*needed), matte.read_shares(*needed), needed, pool)))
             stages = Stages(
                 self.look,
                 self.completion,

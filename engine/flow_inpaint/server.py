@@ -7,12 +7,13 @@ standard output, logs on standard error. It ends when its input closes.
     check    JOB        what the job would be and cost (pipeline.Forecast)
     render   JOB        does the job; responds when it is done (pipeline.Result)
     fingerprint JOB     what the job reads, as a key for every frame (fingerprint.Fingerprint)
+    matte    VIEW       what a frame's mattes would have replaced, as a small picture (matte_view.MatteView)
     splice   SPLICE     an earlier result with some frames replaced (media.splice); responds {path, files}
     abort               stops the running job; responds {"aborted": whether there was one} at once,
                         the job's own response follows when it has cleaned up
     shutdown            aborts, cleans up, responds null, ends; the same job goes on from there when it is rendered again
 
-JOB is a job document (see job.py), SPLICE a document like it (see media/splice.py); relative paths count from the
+JOB is a job document (see job.py), VIEW and SPLICE are documents like it (see matte_view.py, media/splice.py); relative paths count from the
 process's working folder. One of them runs at a time, in a thread of its own; another one is refused with the code -32001,
 not queued. While a job runs: notifications
 
@@ -52,7 +53,7 @@ _HEARTBEAT = 0.2
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
 JOB_ERROR, BUSY = -32000, -32001
 
-_JOBS = ("check", "render", "fingerprint", "splice")
+_JOBS = ("check", "render", "fingerprint", "matte", "splice")
 
 
 class RequestError(Exception):
@@ -117,6 +118,7 @@ class Server:
         self._farewell: Request | None = None
         self._ending = False
         self._lock = threading.Lock()
+        self._viewer: Any = None
 
     def receive(self, line: bytes | None) -> bool:
         """Acts on a line, None standing for one that was too long. Returns False when it asks the process to end."""
@@ -196,6 +198,11 @@ class Server:
             from .media.splice import splice
 
             return splice(job, aborted)
+        if method == "matte":
+            from .matte_view import MatteViewer
+
+            self._viewer = self._viewer or MatteViewer()
+            return self._viewer.view(job, aborted)
         from . import pipeline
 
         if method == "check":
@@ -230,6 +237,10 @@ class Server:
 
 def _document(request: Request) -> Any:
     """The request's params, checked. Raises the errors of `errors.py`."""
+    if request.method == "matte":
+        from .matte_view import Wanted
+
+        return Wanted.from_document(request.params)
     if request.method != "splice":
         return Job.from_document(request.params)
     from .media.splice import Splice

@@ -29,6 +29,8 @@ _DISTURBING = 0.015
 _GRAIN_EVERY = 4
 
 _Frame = tuple[np.ndarray, np.ndarray]
+#: Of a whole picture, see `Matte.read_shares`.
+Share = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ShotReader:
     say: Callable[[str, str], None]
 
     def frames(
-        self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], needed: tuple[int, int], pool: ThreadPoolExecutor
+        self, pictures: Iterable[Picture], mattes: Iterable[Share], needed: tuple[int, int], pool: ThreadPoolExecutor
     ) -> Iterator[tuple[int, bool]]:
         """The frames `needed`, first and last, each when it is remembered with the motion from the one before, and whether a shot
         begins with it.
@@ -83,16 +85,16 @@ class ShotReader:
                 self.store.settle(frame, begins=begins, ends=frame == last)
                 yield frame, begins
 
-    def _pairs(self, pictures: Iterable[Picture], mattes: Iterable[np.ndarray], first: int, last: int) -> Iterator[_Pair]:
+    def _pairs(self, pictures: Iterable[Picture], mattes: Iterable[Share], first: int, last: int) -> Iterator[_Pair]:
         finder = CutFinder() if self.cuts else None
         below, looked_at = Below(), {start + 1 for start in spread(first, last)}
         before: _Frame | None = None
         seen_before: _Seen | None = None
-        for picture, whole in zip(pictures, mattes, strict=True):
+        for picture, (whole, share) in zip(pictures, mattes, strict=True):
             # A copy, so that what is kept of a frame does not keep the whole picture.
             part, hole = np.ascontiguousarray(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
             rgb, coded = self.tone.exposed(part), np.ascontiguousarray(self.tone.coded(part), self.store.dtype)
-            self.store.remember(picture.index, coded, hole)
+            self.store.remember(picture.index, coded, hole, None if share is None else share[self.region])
             self._remember_reference(picture.index, coded, hole)
             begins = picture.index == first
             if finder and finder.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole):

@@ -27,7 +27,7 @@ from .work_segments import Segments
 from .work_shelf import Shelf
 
 #: What is made of the frames one by one, what is made when those around them are known, and what is kept to the end.
-_OF_FRAMES = ("holes", "guarded", "later", "earlier")
+_OF_FRAMES = ("holes", "shares", "guarded", "later", "earlier")
 _OF_WINDOWS = ("unseen", "invented", "references_later", "references_earlier")
 _TO_THE_END = ("digests", "steps", "windows", "made", "evidence", "by_camera")
 _BEFORE_ALL = -(2**31)
@@ -43,6 +43,7 @@ class ShotStore:
     floor     the first frame of which all is there that is not kept to the end
     forward, backward           flows from the frame before a frame and back, of one shot; only if a method wants whole shots
     holes     the hole, packed
+    shares    how much of each of its pixels is replaced, 255: wholly; only if some are not
     guarded   flat indices of the hole and its guard
     later, earlier              hops into the next and the previous frame of the same shot: where they are, packed, and they; and
               those of the guarded hole by the camera's motion, or nothing
@@ -58,7 +59,7 @@ class ShotStore:
 
     Kept to the end, and small:
 
-    digests   of the pictures, 16 bytes
+    digests   of the pictures and the shares, 16 bytes
     steps     what else was measured between a frame and the one before: change of light, (3,) or empty; whether there is a
               sample of its grain; that
     windows   by the first frame: the last one, and the keys that its pixels come from (see `windows`)
@@ -108,13 +109,18 @@ class ShotStore:
 
     # --- frames, in order ---
 
-    def remember(self, frame: int, picture: np.ndarray, hole: np.ndarray) -> None:
-        """Stores the region of a frame, or finds it there; frames come in order. picture (H, W, 3), hole (H, W) bool.
+    def remember(self, frame: int, picture: np.ndarray, hole: np.ndarray, share: np.ndarray | None = None) -> None:
+        """Stores the region of a frame, or finds it there; frames come in order. picture (H, W, 3), hole (H, W) bool, share (H, W)
+        uint8 as `Matte.read_shares` has it.
 
         Raises `Forgotten` where it is another than before.
         """
         picture = np.ascontiguousarray(picture, self.dtype)
-        digest = np.frombuffer(blake2b(bytes_of(picture), digest_size=16).digest(), np.uint8)
+        said = blake2b(bytes_of(picture), digest_size=16)
+        if share is not None:
+            share = share[hole]
+            said.update(bytes_of(share))
+        digest = np.frombuffer(said.digest(), np.uint8)
         if self.digests.has(frame):
             if not np.array_equal(self.digests.read(frame)[0], digest):
                 self._forget(frame)
@@ -128,6 +134,8 @@ class ShotStore:
             self.pictures.put(frame, picture)
         if not self.holes.has(frame):
             self.holes.write(frame, *packed(hole))
+        if share is not None and not self.shares.has(frame):
+            self.shares.write(frame, share)
         if not self.guarded.has(frame):
             self.guarded.write(frame, np.flatnonzero(guard_band(hole, GUARD)).astype(np.int32))
 
@@ -288,6 +296,10 @@ class ShotStore:
     def hole(self, frame: int) -> np.ndarray:
         """(H, W) bool."""
         return unpacked(*self.holes.read(frame), self.shape)
+
+    def share(self, frame: int) -> np.ndarray | None:
+        """How much of each pixel of the hole is replaced, (N,) uint8, 255: wholly; None: every one wholly."""
+        return self.shares.read(frame)[0] if self.shares.has(frame) else None
 
     def hole_pixels(self, frame: int) -> np.ndarray:
         """Flat indices, int32, ascending."""

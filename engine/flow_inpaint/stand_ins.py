@@ -146,12 +146,17 @@ class MendedMatte:
 
     def read(self, first: int, last: int) -> Iterator[np.ndarray]:
         """As `Matte.read`."""
-        for frame, hole in zip(range(first, last + 1), self._matte.read(first, last), strict=True):
+        return (hole for hole, _ in self.read_shares(first, last))
+
+    def read_shares(self, first: int, last: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """As `Matte.read_shares`."""
+        for frame, (hole, share) in zip(range(first, last + 1), self._matte.read_shares(first, last), strict=True):
             beside = self._source.around(frame)
             if beside is not None:  # what moves may be anywhere on its way
-                for other in self._matte.read(min(beside), max(beside)):
+                for other, as_much in self._matte.read_shares(min(beside), max(beside)):
                     hole |= other
-            yield hole
+                    share = None if share is None else np.maximum(share, as_much)
+            yield hole, share
 
 
 def mended(matte: Matte, source: Source | MendedSource) -> Matte | MendedMatte:

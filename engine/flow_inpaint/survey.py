@@ -45,8 +45,8 @@ def _needed(first: int, last: int, context: int, count: int) -> tuple[int, int]:
 
 def matte_of(job: Job, info: ClipInfo) -> Matte:
     """The job's matte over a source. See `open_matte` for what it raises."""
-    grow, threshold, grow_below = (job.params[name] for name in ("mask_grow", "mask_threshold", "mask_grow_below"))
-    return open_matte(job.mask, info, int(grow), float(threshold), int(grow_below))
+    grow, below, feather = (int(job.params[name]) for name in ("mask_grow", "mask_grow_below", "mask_feather"))
+    return open_matte(job.mask, info, grow, float(job.params["mask_threshold"]), below, feather)
 
 
 @dataclass

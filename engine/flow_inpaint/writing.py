@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from .clock import Clock
-from .composing import Filled, fill, finished, steadied
+from .composing import Filled, faded, fill, finished, steadied
 from .errors import Forgotten
 from .made_frames import MadeFrame, keep, kept, kept_until
 from .media import Source
@@ -121,7 +121,7 @@ class _Frames:
         if filled is None:
             return MadeFrame(np.zeros(store.shape, bool), np.zeros((0, 3), store.dtype), 0)
         filled = steadied(store, filled, (before[0], after[0]), look)
-        pixels = finished(store, filled, look)[filled.hole]
+        pixels = faded(store, frame, finished(store, filled, look)[filled.hole])
         return MadeFrame(store.hole(frame), pixels, store.unseen.read(frame)[0].size, origins)
 
     def _encoded(self, picture: Picture, made: MadeFrame) -> tuple:

@@ -71,7 +71,7 @@ mount --rbind /dev "$root/dev"
 say "zip and clips"
 "$python" "$repository/build_addon.py" --output "$work" >/dev/null 2>"$work/build.log" || { cat "$work/build.log"; fail "no zip"; }
 story=${REAL_BLENDER_STORY:-scripts_real_window.py}
-cp "$here"/scripts_real_edit.py "$here"/scripts_real_passes.py "$here/$story" "$here"/window_tools.py "$repository"/engine/flow_inpaint/demo_shot/*.m* "$work"
+cp "$here"/scripts_real_edit.py "$here"/scripts_real_passes.py "$here"/scripts_real_matte.py "$here/$story" "$here"/window_tools.py "$repository"/engine/flow_inpaint/demo_shot/*.m* "$work"
 "$python" "$here/real_clips.py" "$work"
 mkdir -p "$work/home" "$work/shots" "$work/tmp"
 cat >"$work/engine-python" <<WRAPPER

