@@ -206,4 +206,4 @@ def _check_readable(path: Path, frame: av.VideoFrame) -> None:
 
 def _check_progressive(path: Path, frame: av.VideoFrame) -> None:
     if frame.interlaced_frame:
-        raise BadClip(f"{path} is interlaced: deinterlace it first.")
+        raise BadClip(f"{path} is interlaced: deinterlace it first, for example with ffmpeg -i IN -vf bwdif OUT.")
