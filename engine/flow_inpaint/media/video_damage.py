@@ -52,8 +52,8 @@ class Damage:
     def is_whole(self, number: int) -> bool:
         """Whether the frame is as it was encoded, as far as the decoder can tell."""
         made_of = self._index.built_on(number)
-        # What is shown before the key frame and decoded after it serves nothing that is shown later.
-        begins = self._index.key_frame(self._index.key_before(number))
+        # What is shown before the key frame and decoded after it serves nothing that is shown later: HEVC says so, H.264 may do otherwise.
+        begins = self._index.key_frame(self._index.key_before(number)) if self._index.hashes else 0
         spoilt = (place for place, shown in self._spoilt if shown >= begins or number < begins)
         return number not in self._bad and made_of.start >= self._start and not any(place in made_of for place in spoilt)
 
