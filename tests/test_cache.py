@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flow_inpaint import cache, cli, kept_work
-from flow_inpaint.errors import Aborted, BadParameter
+from flow_inpaint.errors import Aborted, BadParameter, Failed
 from flow_inpaint.locks import Lock
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
@@ -87,6 +87,22 @@ def test_clearing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock.release()
     with pytest.raises(BadParameter):
         cache.clear(["something else"])
+
+
+def test_what_cannot_be_deleted_is_not_held(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that tidies up in vain, say, must not keep the next run from going on."""
+    leave(A)
+
+    def held(folder: Path) -> None:
+        raise PermissionError(13, "being used by another process", str(folder))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "empty", held)
+        with pytest.raises(Failed, match=f"^The work folder {place / A} cannot be deleted: being used by another process.$"):
+            cache.clear()
+    assert [one.running for one in cache.entries()] == [False]
+    cache.clear()
+    assert not cache.entries()
 
 
 def test_what_nobody_comes_back_for_goes_when_a_job_starts(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,34 @@ def test_pictures_are_a_stack(tmp_path: Path, dtype: type[np.generic]) -> None:
     pictures.close()
 
 
+def test_pictures_that_are_mapped_somewhere_can_be_cut(tmp_path: Path) -> None:
+    """On Windows their file cannot be shortened then: what is cut is gone all the same, now and when it is opened again."""
+
+    class Mapped:
+        def __init__(self, file: object):
+            self._file = file
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._file, name)
+
+        def truncate(self, size: int) -> None:
+            raise PermissionError(13, "The requested operation cannot be performed on a file with a user-mapped section open")
+
+    written = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    pictures = Pictures(tmp_path, "p", (5, 3), np.uint8)
+    for k in range(3):
+        pictures.append(written[k], label=k)
+    pictures._file = Mapped(pictures._file)
+    pictures.cut(1)
+    assert pictures.count == 1 and pictures.append(written[3], label=7) == 1
+    np.testing.assert_array_equal(pictures.stack(), written[[0, 3]])
+    pictures.close()
+    again = Pictures(tmp_path, "p", (5, 3), np.uint8)
+    assert again.labels == [0, 7]
+    np.testing.assert_array_equal(again.stack(), written[[0, 3]])
+    again.close()
+
+
 def test_the_folder_lies_where_it_is_asked_for_and_goes_away(tmp_path: Path) -> None:
     with work_folder(tmp_path) as folder:
         assert folder.parent == tmp_path and folder.is_dir()

@@ -138,8 +138,13 @@ def deleted(folder: Path) -> bool:
         lock = Lock.take(folder / LOCK)
         if lock is None:
             return False
-        empty(folder)
-        lock.release(delete=True)
+        emptied = False
+        try:
+            empty(folder)
+            emptied = True
+        finally:
+            # What cannot be deleted now must not look as if a process worked in it.
+            lock.release(delete=emptied)
         folder.rmdir()
     except FileNotFoundError:
         return True

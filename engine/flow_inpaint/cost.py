@@ -54,7 +54,7 @@ _SHARED = 0.87
 #: MiB of the program itself, its libraries among them; bytes for each pixel of the region, by the size motion is measured at, and
 #: of the hole, for each worker; and what is left of that when the pictures are mapped.
 PROGRAM_MIB = 125
-_OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 125}, 900, 0.45
+_OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 65}, 900, 0.45
 #: Whole pictures: how many a decoder holds; how many decoders there are, because frames are read for motion and again to be written; RGB
 #: ones at a time; and for each worker, those to be composed and those that are.
 _DECODING, _DECODERS, _RGB, _COMPOSING = 9, 2, 2, 2

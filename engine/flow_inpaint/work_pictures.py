@@ -78,6 +78,8 @@ class Pictures:
 
     def _to(self, count: int) -> None:
         if os.fstat(self._file.fileno()).st_size > count * self._size:
-            self._file.truncate(count * self._size)
+            # Windows shortens no file that is mapped anywhere. Without its line in the list of sums nothing behind counts anyway.
+            with suppress(PermissionError):
+                self._file.truncate(count * self._size)
         self._file.seek(count * self._size)
         self.count = count

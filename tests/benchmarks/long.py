@@ -6,7 +6,8 @@
 FOLDER holds the frames of one sequence, which is run forwards and backwards in turn. A centre rectangle of a share of its width and
 height is removed. With `--sizes` the frames are enlarged and encoded (H.264) first. Each row is a process of its own. Memory is what
 the process has of its own at most; what it has mapped of the work folder can be given back at any time, and is in the last column.
-`--window` and `--set` (as `--set reach=2 refinement=0`) make windows short, so that few frames go through several.
+`--window` and `--set` (as `--set reach=2 refinement=0`) make windows short, so that few frames go through several. `--course 16` says
+below each row what the process had of its own at most in each 16 frames: whether one long run goes on growing.
 """
 from __future__ import annotations
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--holes", type=float, nargs="*", default=[0.25])
     parser.add_argument("--presets", nargs="*", default=["draft"])
     parser.add_argument("--window", type=int)
+    parser.add_argument("--course", type=int, metavar="FRAMES")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER")
     known = parser.parse_args()
     settings = {name: float(number) if "." in number else int(number) for name, number in (one.split("=") for one in known.set)}
@@ -48,6 +50,16 @@ def main() -> None:
                             f"{row['disk_mib']:9.1f} {forecast:9.0f} {row['memory_mib']:9.0f}",
                             flush=True,
                         )
+                        if known.course:
+                            print("    " + ", ".join(f"{most:.0f}" for most in _course(row["course"], known.course)), flush=True)
+
+
+def _course(own: dict[str, float], step: int) -> list[float]:
+    """The most in each `step` frames."""
+    found: dict[int, float] = {}
+    for frame, most in own.items():
+        found[int(frame) // step] = max(found.get(int(frame) // step, 0.0), most)
+    return [found[k] for k in sorted(found)]
 
 
 def _source(frames: Path, size: str, length: int, place: Path) -> tuple[dict[str, Any], int, int]:

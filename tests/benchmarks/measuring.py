@@ -43,22 +43,28 @@ def _check(job: Job) -> dict[str, Any]:
 
 
 def _run(job: Job) -> dict[str, Any]:
-    """Seconds by the clock and of processors; MiB of memory at most, with what is mapped of the work folder and without; MiB of the
-    work folder when it is largest, and of what kinds of things."""
+    """Seconds by the clock and of processors; MiB of memory at most, with what is mapped of the work folder and without, and the latter by
+    the frame that was written last; MiB of the work folder when it is largest, and of what kinds of things."""
     largest: dict[str, int] = {}
-    own, ended = 0.0, threading.Event()
+    #: By the last frame that is written.
+    own: dict[int, float] = {}
+    at, ended = 0, threading.Event()
 
     def watch() -> None:
-        nonlocal largest, own
-        while not ended.wait(0.2):
+        nonlocal largest
+        while not ended.wait(0.1):
             largest = max(largest, work_folder.kinds(), key=lambda kinds: sum(kinds.values()))
-            own = max(own, _own())
+            own[at] = max(own.get(at, 0.0), _own())
+
+    def progress(told: pipeline.Progress) -> None:
+        nonlocal at
+        at = told.done if told.stage == "write" else at
 
     started, cpu = time.monotonic(), time.process_time()
     watching = threading.Thread(target=watch)
     watching.start()
     try:
-        unseen = pipeline.run(job).unseen
+        unseen = pipeline.run(job, on_progress=progress).unseen
     finally:
         ended.set()
         watching.join()
@@ -66,7 +72,8 @@ def _run(job: Job) -> dict[str, Any]:
         "seconds": time.monotonic() - started,
         "cpu": time.process_time() - cpu,
         "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "own_mib": own,
+        "own_mib": max(own.values(), default=0.0),
+        "course": own,
         "disk_mib": sum(largest.values()) / 2**20,
         "kinds": {kind: size / 2**20 for kind, size in largest.items()},
         "unseen": unseen,

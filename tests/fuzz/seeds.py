@@ -26,6 +26,7 @@ VIDEOS = {
     "h264.mkv": SHORT | {"sound": "flac"},
     "h264.ts": SHORT,
     "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "keyint=6:log-level=none:bframes=2"}},
+    "hevc_hashes.mkv": {"codec": "libx265", "options": {"x265-params": "keyint=6:log-level=none:bframes=2:hash=1"}},
     "ffv1.mkv": {"codec": "ffv1", "options": {"level": "3", "slicecrc": "1"}},
     "ffv1_deep.mkv": {"codec": "ffv1", "pixel_format": "yuv422p10le", "options": {"level": "3", "slicecrc": "1", "g": "1"}},
     "prores.mov": {"codec": "prores_ks", "pixel_format": "yuv422p10le", "sound": "pcm_s16le"},

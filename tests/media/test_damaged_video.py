@@ -16,6 +16,8 @@ CLIPS = {
     "H.264": ("a.mkv", {"options": {"g": "12", "bf": "2", "crf": "20"}}),
     "H.264 in MP4, open GOP": ("a.mp4", {"options": {"g": "12", "bf": "3", "crf": "20", "x264-params": "open-gop=1"}}),
     "H.264 in MPEG-TS": ("a.ts", {"options": {"g": "12", "bf": "2", "crf": "20"}}),
+    "HEVC with hashes": ("a.mkv", {"codec": "libx265", "options": {"crf": "20", "x265-params": "keyint=12:bframes=2:log-level=error:hash=1"}}),
+    "HEVC with hashes in MP4": ("a.mp4", {"codec": "libx265", "options": {"crf": "20", "x265-params": "keyint=12:bframes=2:log-level=error:hash=1"}}),
     "FFV1": ("a.mkv", {"codec": "ffv1", "options": {"level": "3", "slicecrc": "1", "g": "1"}}),
     "FFV1 with long groups": ("a.mkv", {"codec": "ffv1", "options": {"level": "3", "slicecrc": "1", "g": "12"}}),
 }  # fmt: skip
@@ -35,8 +37,18 @@ def test_what_is_built_on_a_damaged_frame_is_not_shown(tmp_path: Path, kind: str
         for k in found:
             if found[k] is not None:
                 np.testing.assert_array_equal(found[k], good[k], err_msg=f"frame {k}")
-    if settings["options"]["g"] == "1":
+    if settings["options"].get("g") == "1":
         assert len(missing) == 1
+
+
+@pytest.mark.parametrize("places", [(13, 25), (13, 22), (20, 22), (21, 22)])
+def test_hashes_tell_of_a_second_place_too(tmp_path: Path, places: tuple[int, int]) -> None:
+    """The decoder has pictures waiting after the first."""
+    name, settings = CLIPS["HEVC with hashes"]
+    clip = encode(tmp_path / name, COUNT, size=(160, 96), picture=panned, **settings)
+    good, found = read_all(clip), read_all(flipped(flipped(clip, places[0]), places[1]))
+    assert all(found[k] is None or np.array_equal(found[k], good[k]) for k in found)
+    assert found[0] is not None and found[9] is not None and found[30] is None
 
 
 def test_a_frame_that_nothing_is_built_on_is_lost_alone(tmp_path: Path) -> None:

@@ -104,6 +104,29 @@ def test_other_frames_into_the_same_folder_may_be_written(shot: Path) -> None:
     check(spec)
 
 
+def test_frames_that_another_job_is_writing_are_refused(shot: Path) -> None:
+    """Though it writes other ones too. What a killed one has left says nothing."""
+    spec = OutputSpec(Path("out/a_%03d.png"), "png")
+    with open_source(ClipSpec(Path("source"))) as source:
+        with open_output(spec, source, 0, 1):
+            there = sorted(Path("out").rglob("*"))
+            for first, last in ((1, 2), (0, 2), (1, 1)):
+                with pytest.raises(Failed, match="^Another job is writing out: wait for its end"):
+                    open_output(spec, source, first, last)
+            assert sorted(Path("out").rglob("*")) == there
+            # The same numbers under other names are no obstacle, nor is what is not ours.
+            Path("out/.b.lock").write_bytes(b"\0[[")
+            with open_output(OutputSpec(Path("out/b_%03d.png"), "png"), source, 1, 2):
+                pass
+        Path("out/.a_%03d.png.0-1.lock").write_bytes(b'\0["a_000.png", 3]')
+        with open_output(spec, source, 0, 2) as output:
+            for picture in source.read(0, 2):
+                output.write(picture)
+            output.commit()
+    Path("out/.b.lock").unlink()
+    check(spec)
+
+
 def test_a_refused_job_makes_no_folders_and_deletes_none(shot: Path) -> None:
     spec = PassesSpec(Path("out/passes"), ("unseen", "patch"))
     with open_source(ClipSpec(Path("source"))) as source:

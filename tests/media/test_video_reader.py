@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -241,7 +242,7 @@ def test_no_frames(tmp_path: Path, name: str) -> None:
 
 def test_interlaced(tmp_path: Path) -> None:
     clip = encode(tmp_path / "tv.mp4", 6, options={"flags": "+ildct+ilme", "x264-params": "interlaced=1"})
-    assert "interlaced" in refusal(clip)
+    assert refusal(clip) == f"{clip} is interlaced: deinterlace it first, for example with ffmpeg -i IN -vf bwdif OUT."
 
 
 def test_time_stamps_that_are_missing(tmp_path: Path) -> None:
@@ -262,6 +263,19 @@ def test_truncated(tmp_path: Path, name: str, settings: dict) -> None:
     text = refusal(clip)
     assert "cut short" in text and "after frame" in text
     assert shown(clip, count=5) == list(range(5))
+
+
+def test_a_header_that_promises_frames_without_end(tmp_path: Path) -> None:
+    """Nobody counts up to it."""
+    clip = encode(tmp_path / "a.mp4", 12)
+    data = bytearray(clip.read_bytes())
+    at = data.find(b"stts") + 12
+    assert int.from_bytes(data[at : at + 4], "big") == 12
+    data[at : at + 4] = (2**31 - 1).to_bytes(4, "big")
+    clip.write_bytes(data)
+    began = time.process_time()
+    assert refusal(clip) == f"{clip} is cut short: its header promises {2**31 - 1} frames, and it ends after frame 11."
+    assert time.process_time() - began < 5
 
 
 def test_a_video_without_its_header(tmp_path: Path) -> None:

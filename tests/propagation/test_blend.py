@@ -1,10 +1,13 @@
 """Carried pixels joined to a picture."""
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scenery import psnr, rectangle, seen_at, view
 
+from flow_inpaint.propagation import blend
 from flow_inpaint.propagation.blend import Candidate, Canvas, weight_of
 
 WIDTH, HEIGHT = 64, 48
@@ -154,3 +157,29 @@ def test_the_weight_falls_with_distance_and_drift() -> None:
     np.testing.assert_allclose(level[1] / level[0], 0.4)
     np.testing.assert_allclose(weight_of(np.array([1]), np.array([2.0]), 2.0), level[0] / 2)
     assert weight_of(np.array([1]), np.array([4.0]), 8.0) > weight_of(np.array([1]), np.array([4.0]), 1.0)
+
+
+def test_a_large_hole_takes_memory_for_what_it_is_filled_with_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for all that is looked at on the way, of all of its pixels at once, nor for the picture around it."""
+    stack = np.random.default_rng(0).integers(0, 255, (2, 500, 800, 3), np.uint8)
+    hole = np.zeros((500, 800), bool)
+    hole[100:400, 200:600] = True
+    pixels = np.flatnonzero(hole).astype(np.int32)
+    y, x = (part.astype(np.float32) + 0.3 for part in np.divmod(pixels, 800))
+    ones = np.ones(pixels.size, np.float32)
+    found = []
+    for at_once in (1 << 13, pixels.size):
+        monkeypatch.setattr(blend, "_AT_ONCE", at_once)
+        tracemalloc.start()
+        canvas = Canvas(stack[0], hole)
+        for gain in (None, np.full((pixels.size, 3), 0.9)):
+            canvas.add(stack, Candidate(pixels, np.ones(pixels.size, np.int64), x, y, ones, gain))
+        sampled = tracemalloc.get_traced_memory()[1]
+        pictures = canvas.finish(gradient=True), canvas.kept_grain()
+        found.append((pictures, sampled, tracemalloc.get_traced_memory()[1]))
+        tracemalloc.stop()
+    for a, b in zip(found[0][0], found[1][0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    kept = 17 * 4 * pixels.size + 12 * hole.size
+    assert found[0][1] < 1.5 * kept < found[1][1] / 2
+    assert found[0][2] < 4.5 * kept

@@ -87,7 +87,7 @@ def job_indices(spec: ClipSpec, available: int) -> Sequence[int]:
     """The clip frame of every job frame. Raises `BadClip` when the clip is shorter than what is asked of it."""
     if spec.indices is not None:
         indices: Sequence[int] = spec.indices
-        highest = max(indices)
+        highest = highest_of(indices)
     else:
         count = available - spec.first if spec.count is None else spec.count
         indices = range(spec.first, spec.first + count)
@@ -98,6 +98,11 @@ def job_indices(spec: ClipSpec, available: int) -> Sequence[int]:
         frames = "1 frame" if available == 1 else f"{available} frames"
         raise BadClip(f"{spec.path} has {frames}, so its frame {highest} (counted from 0) cannot be read: use fewer frames of it.")
     return indices
+
+
+def highest_of(indices: Sequence[int]) -> int:
+    """The largest of some frame numbers, of which there is at least one. A damaged header may promise more than can be gone through."""
+    return max(indices[0], indices[-1]) if isinstance(indices, range) else max(indices)
 
 
 def first_good(indices: Sequence[int], read: Callable[[int], T], tolerant: bool) -> T:

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,21 +84,30 @@ class _Folders:
 class Claim:
     """A place that is written into by one job at a time, of all processes that write there. Raises `Failed` when another one does.
 
-    What a killed process leaves of it stops nobody. Where the file system knows no locks, there is none.
+    What a killed process leaves of it stops nobody. Where the file system knows no locks, there is none. Of images in one folder each
+    claim says the names, so that jobs with other frames may write there, and those that share some may not.
     """
 
-    def __init__(self, part: Path, path: Path):
-        """part: what is written until it is complete; path: what it will be."""
+    def __init__(self, part: Path, path: Path, names: Sequence[str] = ()):
+        """part: what is written until it is complete; path: what it will be; names: of the images, if it is a folder."""
         self._lock: Lock | None = None
         name = part.name.removesuffix(".part")
+        mine = part.with_name(f"{name}.lock")
         try:
-            self._lock = Lock.take(part.with_name(f"{name}.lock"))
+            self._lock = Lock.take(mine)
+            free = self._lock is not None
+            if free and names:
+                # Said before it is looked what others say: of two that begin at once, one at least sees the other.
+                self._lock.say(json.dumps(list(names)).encode())
+                free = not any(_shares(other, names) for other in part.parent.glob(".*.lock") if other != mine)
         except OSError as error:
+            self.give_up()
             if error.errno in _OUT_OF:
                 with writing(path):
                     raise
             return
-        if self._lock is None:
+        if not free:
+            self.give_up()
             raise Failed(f"Another job is writing {path}: wait for its end, stop it, or choose another output.")
 
     def give_up(self) -> None:
@@ -105,6 +115,21 @@ class Claim:
             lock, self._lock = self._lock, None
             with suppress(OSError):
                 lock.release(delete=True)
+
+
+def _shares(lock: Path, names: Sequence[str]) -> bool:
+    """Whether another job holds this lock, and writes some of these images."""
+    try:
+        said = json.loads(Lock.said(lock))
+    except (OSError, ValueError, RecursionError):
+        # Of a video, or another program's, or gone.
+        return False
+    if not isinstance(said, list) or not set(names).intersection(name for name in said if isinstance(name, str)):
+        return False
+    held = Lock.take(lock)
+    if held is not None:
+        held.release(delete=True)
+    return held is None
 
 
 class FilePlace:
@@ -184,7 +209,7 @@ class SequencePlace:
         """The temporary folder to write into. Raises `BadClip`, `Failed`."""
         self._folders = _Folders(self.folder)
         self._part = self.folder / f".{self._key}.part"
-        self._claim = _claimed(self._part, self.folder, self._folders)
+        self._claim = _claimed(self._part, self.folder, self._folders, self.names)
         try:
             with writing(self._part):
                 shutil.rmtree(self._part, ignore_errors=True)
@@ -217,9 +242,9 @@ class SequencePlace:
         self._folders.remove()
 
 
-def _claimed(part: Path, path: Path, folders: _Folders) -> Claim:
+def _claimed(part: Path, path: Path, folders: _Folders, names: Sequence[str] = ()) -> Claim:
     try:
-        return Claim(part, path)
+        return Claim(part, path, names)
     except Failed:
         folders.remove()
         raise

@@ -18,6 +18,9 @@ from .video_damage import Damage, is_disposable
 from .video_index import Key, VideoIndex
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+#: FFmpeg looks at the hashes of HEVC's pictures only when asked, and gives a wrong picture out all the same, but with an error. Where there
+#: are none it is not asked, because it would stumble over what players pass over.
+_CHECKING = {"err_detect": "crccheck+explode"}
 _THREADS = 4  # each one holds a few frames of its own
 _HOP = 8  # frames that are sooner decoded than skipped by seeking
 _STEPS_BACK = 2  # an open GOP needs the key frame before; a gradual refresh one more
@@ -93,6 +96,8 @@ class VideoCursor:
         self._container = open_video(self._path, self._whole)
         self._stream = picture_stream(self._container)
         self._decoder = _decoder(self._stream)
+        if self._index.hashes:
+            self._decoder.options = _CHECKING
         self._decoder.thread_type = "NONE" if self._one_by_one else "AUTO"
         self._decoder.thread_count = min(_THREADS, os.cpu_count() or 1)
 
@@ -145,16 +150,23 @@ class VideoCursor:
         """
         damage = self._damage
         held: deque[tuple[int, av.VideoFrame]] = deque()
+        doubtful = False
         for packet in _readable(packets):
+            place = -1 if packet is None else self._place(packet)
+            frames: list[av.VideoFrame] = []
             if packet is not None:
-                sound = not self._index.checksums or checksums_hold(bytes(packet))
-                damage.feed(self._place(packet), is_disposable(packet, self._decoder), sound)
+                if doubtful and packet.is_keyframe:
+                    doubtful, frames = False, self._drained()
+                sound = not doubtful and (not self._index.checksums or checksums_hold(bytes(packet)))
+                damage.feed(place, is_disposable(packet, self._decoder), sound)
             try:
-                frames = self._decoder.decode(packet)
+                frames += self._decoder.decode(packet)
             except av.FFmpegError as error:
                 if not self._one_by_one:
                     raise _Disturbed from error
-                continue
+                damage.refused(place)
+                # Pictures wait in the decoder now, and while any do, it says of no other one that its hash is wrong.
+                doubtful = self._index.hashes
             for frame in frames:
                 number = None if frame.pts is None else self._index.find(frame.pts)
                 if number is not None:
@@ -166,6 +178,15 @@ class VideoCursor:
                     yield number, frame
         damage.end()
         yield from ((number, frame) for number, frame in held if damage.is_whole(number))
+
+    def _drained(self) -> list[av.VideoFrame]:
+        """What waits in the decoder, which begins afresh."""
+        try:
+            return self._decoder.decode(None)
+        except av.FFmpegError:
+            return []
+        finally:
+            self._decoder.flush_buffers()
 
 
 def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet | None]:

@@ -18,14 +18,20 @@ class Damage:
         self._latest = -1 if start == 0 else index.find_place(start) - 1
         self._disposable: set[int] = set()
         self._bad: set[int] = set()
-        self._spoilt: list[int] = []
+        #: Places of packets that others may be built on, and their frames.
+        self._spoilt: list[tuple[int, int]] = []
 
     def feed(self, place: int, disposable: bool, sound: bool) -> None:
         """The packet at `place` goes in; no other frame is made of it if it is disposable. Not sound: its own checksums say so."""
-        if not sound and place >= 0:
-            self._spoil(self._index.find_place(place))
         if disposable:
             self._disposable.add(place)
+        if not sound:
+            self.refused(place)
+
+    def refused(self, place: int) -> None:
+        """The decoder stumbled over the packet at `place`. What it makes of it may come out all the same."""
+        if place >= 0:
+            self._spoil(self._index.find_place(place))
 
     def came_out(self, number: int, whole: bool) -> None:
         """Frame `number` came out. Those before it that did not are lost."""
@@ -46,7 +52,10 @@ class Damage:
     def is_whole(self, number: int) -> bool:
         """Whether the frame is as it was encoded, as far as the decoder can tell."""
         made_of = self._index.built_on(number)
-        return number not in self._bad and made_of.start >= self._start and not any(place in made_of for place in self._spoilt)
+        # What is shown before the key frame and decoded after it serves nothing that is shown later: HEVC says so, H.264 may do otherwise.
+        begins = self._index.key_frame(self._index.key_before(number)) if self._index.hashes else 0
+        spoilt = (place for place, shown in self._spoilt if shown >= begins or number < begins)
+        return number not in self._bad and made_of.start >= self._start and not any(place in made_of for place in spoilt)
 
     def spread(self, number: int) -> set[int]:
         """The frames that are spoilt by the same damage as `number`."""
@@ -61,7 +70,7 @@ class Damage:
             return  # it needs what lies before the start, and is not expected
         self._bad.add(number)
         if place not in self._disposable:
-            self._spoilt.append(place)
+            self._spoilt.append((place, number))
 
 
 def is_disposable(packet: av.Packet, decoder: av.VideoCodecContext) -> bool:

@@ -13,6 +13,8 @@ from .containers import UNREADABLE
 from .ffv1_checksums import checksums_hold
 
 _PROBED = 3  # packets that are looked at to see whether a file has checksums
+#: The beginning of a suffix SEI with a decoded picture hash (H.265, D.2.19): MD5, of three planes or one.
+_HASHES = (b"\x50\x01\x84\x31\x00", b"\x50\x01\x84\x11\x00")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class VideoIndex:
     """`pts[i]` is the time stamp of frame i, `place[i]` its packet's place in decoding order.
 
     `horizon[p]` is the last frame of those whose packets come before place p or at it. `checksums`: whether every packet
-    has them (FFV1 version 3).
+    has them (FFV1 version 3). `hashes`: whether packets have those of the pictures they make (HEVC).
     """
 
     pts: np.ndarray
@@ -37,6 +39,7 @@ class VideoIndex:
     keys: tuple[Key, ...]
     horizon: np.ndarray
     checksums: bool
+    hashes: bool
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -79,6 +82,7 @@ class Packets:
     keys: list[Key] = field(default_factory=list)
     hidden: int = 0
     checksums: bool = False
+    hashes: bool = False
 
 
 def scan(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> Packets:
@@ -98,6 +102,8 @@ def scan(path: Path, container: av.container.InputContainer, stream: av.VideoStr
                 raise BadClip(f"{path} has no time stamp on frame {len(stamps)}: write it again as a constant frame rate MKV or MP4 first.")
             if not found.checksums and len(stamps) < _PROBED and stream.codec_context.name == "ffv1":
                 found.checksums = checksums_hold(bytes(packet))
+            if not found.hashes and len(stamps) < _PROBED and stream.codec_context.name == "hevc":
+                found.hashes = any(begin in bytes(packet) for begin in _HASHES)
             if packet.is_keyframe:
                 found.keys.append(Key(len(stamps), packet.pts, packet.dts))
             stamps.append(packet.pts)
@@ -127,7 +133,7 @@ def index_of(path: Path, packets: Packets) -> VideoIndex:
         raise BadClip(f"{path} has no key frame to start decoding at: it is damaged or cut; export it again.")
     numbers = np.argsort(order, kind="stable")
     pts = np.asarray(packets.stamps, np.int64)[order]
-    return VideoIndex(pts, order, tuple(packets.keys), np.maximum.accumulate(numbers), packets.checksums)
+    return VideoIndex(pts, order, tuple(packets.keys), np.maximum.accumulate(numbers), packets.checksums, packets.hashes)
 
 
 def _never_shown(packet: av.Packet, stream: av.VideoStream) -> bool:

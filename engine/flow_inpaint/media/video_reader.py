@@ -12,7 +12,7 @@ import av
 from ..errors import BadClip, BadFrame
 from ..job import ClipSpec
 from . import colour
-from .info import ClipInfo, ColourTags, check_range, first_good, job_indices
+from .info import ClipInfo, ColourTags, check_range, first_good, highest_of, job_indices
 from .picture import FramePicture
 from .presentation import Presentation, present
 from .samples import layout
@@ -51,7 +51,7 @@ class VideoSource:
         shape = layout(first.format.name)
         self._format = _format(stored)
         tags = ColourTags(first.color_primaries, first.color_trc, first.colorspace, first.color_range, site)
-        varies = spec.rate is None and self._shown.varies(max(indices))
+        varies = spec.rate is None and self._shown.varies(highest_of(indices))
         return ClipInfo(
             path=self._path,
             kind="video",
@@ -76,7 +76,7 @@ class VideoSource:
     def _by_count(self, spec: ClipSpec) -> Sequence[int]:
         """The frame of every job frame."""
         indices = job_indices(spec, self._shown.promised)
-        if max(indices) >= len(self._shown):
+        if highest_of(indices) >= len(self._shown):
             raise self._cut_short()
         return indices
 
@@ -87,7 +87,7 @@ class VideoSource:
             self._check_count(rate)
         count = max(shown.places - spec.first, 1) if spec.count is None else spec.count
         places = spec.indices or range(spec.first, spec.first + count)
-        if shown.promised > len(shown) and max(places) >= shown.places:
+        if shown.promised > len(shown) and highest_of(places) >= shown.places:
             raise self._cut_short()
         return shown.at_places(places)
 
@@ -206,4 +206,4 @@ def _check_readable(path: Path, frame: av.VideoFrame) -> None:
 
 def _check_progressive(path: Path, frame: av.VideoFrame) -> None:
     if frame.interlaced_frame:
-        raise BadClip(f"{path} is interlaced: deinterlace it first.")
+        raise BadClip(f"{path} is interlaced: deinterlace it first, for example with ffmpeg -i IN -vf bwdif OUT.")

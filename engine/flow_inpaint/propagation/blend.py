@@ -1,6 +1,7 @@
 """Carried pixels into one picture: candidates weighed, joined in the gradient domain (paper, section 3.3)."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ _TAPS = [(dy, dx) for dy in range(-1, 3) for dx in range(-1, 3) if not (dy in (-
 _EDGE = 0.25
 #: Frames that are added to all distances in time, because what is wrong with a pixel does not begin at nothing.
 _ALIKE = 1
+#: Pixels that are sampled at a time: a large hole's at once would take ten times what comes of them.
+_AT_ONCE = 1 << 16
 _COLOUR, _RIGHT, _LEFT, _DOWN, _UP = (slice(3 * i, 3 * i + 3) for i in range(5))
 
 
@@ -52,7 +55,7 @@ class Canvas:
         """picture (H, W, 3), any numeric type; hole (H, W) bool."""
         self.picture, self.hole = picture, hole
         self.box = bounding_box(hole, 1)
-        self._place = np.full(hole.size, -1, np.int64)
+        self._place = np.full(hole.size, -1, np.int32)
         pixels = np.flatnonzero(hole)
         self._place[pixels] = np.arange(pixels.size)
         self._pixels = pixels
@@ -62,16 +65,15 @@ class Canvas:
 
     def add(self, stack: np.ndarray, candidate: Candidate, *, grainy: bool = True) -> None:
         """Samples `stack` (T, H, W, 3) at the candidate's positions. grainy: whether there is grain in it."""
-        if candidate.pixels.size == 0:
-            return
-        place = self._place[candidate.pixels]
-        samples = _samples(stack, candidate)
-        if candidate.gain is not None:
-            samples *= np.tile(candidate.gain.astype(np.float32), 5)
-        self._sum[place] += samples * candidate.weight[:, None]
-        self._weight[place] += candidate.weight
-        if grainy:
-            self._square[place] += candidate.weight**2 * _kept_by_sampling(candidate)
+        for part in _parts(candidate):
+            place = self._place[part.pixels]
+            samples = _samples(stack, part)
+            if part.gain is not None:
+                samples *= np.tile(part.gain.astype(np.float32), 5)
+            self._sum[place] += samples * part.weight[:, None]
+            self._weight[place] += part.weight
+            if grainy:
+                self._square[place] += part.weight**2 * _kept_by_sampling(part)
 
     def missing(self) -> np.ndarray:
         """(H, W) bool: hole pixels without any candidate."""
@@ -93,24 +95,35 @@ class Canvas:
 
         gradient  join in the gradient domain; `white` is the value of full scale there
         """
-        h, w = self.hole.shape
-        has = self._weight > 0
-        means = self._sum[has] / self._weight[has, None]
-        seen = np.zeros(h * w, bool)
-        seen[self._pixels[has]] = True
-        guide = np.zeros((h * w, 15), np.float32)
-        guide[self._pixels[has]] = means
-        seen, guide = seen.reshape(h, w), guide.reshape(h, w, 15)
         out = self.picture.astype(np.float32)
-        out[seen] = guide[seen][:, _COLOUR]
-        rest = self.hole & ~seen
+        if self.box is None:
+            return out
+        hole = self.hole[self.box]
+        has = self._weight > 0
+        # Of the hole's box alone: of all of a large picture the differences would be the largest thing there is.
+        seen, guide = np.zeros(hole.shape, bool), np.zeros((*hole.shape, 15), np.float32)
+        seen[hole] = has
+        guide[seen] = self._sum[has] / self._weight[has, None]
+        inner = out[self.box]
+        inner[seen] = guide[seen][:, _COLOUR]
+        rest = hole & ~seen
         if rest.any():
-            out = interpolate(out, rest)
+            whole = np.zeros(self.hole.shape, bool)
+            whole[self.box] = rest
+            out = interpolate(out, whole)
+            inner = out[self.box]
         if gradient and has.any():
-            box = self.box
-            wanted = _divergence(guide[box], seen[box], out[box], self.hole[box], _EDGE * white)
-            out[box] = solve(out[box], self.hole[box], wanted)
+            wanted = _divergence(guide, seen, inner, hole, _EDGE * white)
+            out[self.box] = solve(inner, hole, wanted)
         return out
+
+
+def _parts(candidate: Candidate) -> Iterator[Candidate]:
+    """A candidate in pieces of `_AT_ONCE` pixels."""
+    for begin in range(0, candidate.pixels.size, _AT_ONCE):
+        some = slice(begin, begin + _AT_ONCE)
+        of_pixels = (candidate.pixels, candidate.frame, candidate.x, candidate.y, candidate.weight)
+        yield Candidate(*(part[some] for part in of_pixels), None if candidate.gain is None else candidate.gain[some])
 
 
 def colours(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
