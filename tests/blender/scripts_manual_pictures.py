@@ -101,6 +101,7 @@ def mattes() -> Iterator[None]:
     yield from until(lambda: over(check))
     room("jobs").clear()
     yield from show(FRAME)
+    yield from until(lambda: room("matte_overlay").showing() is not None)
     yield from photograph("3_ready.png")
 
 
