@@ -8,7 +8,7 @@ import pytest
 from scenery import rectangle, seen_at, view
 from test_pipeline import Shot
 
-from flow_inpaint.background import BESIDE, EVERY, Evidence, Shown, evidence_of, moves_with_camera
+from flow_inpaint.background import EVERY, Evidence, Shown, beside, evidence_of, moves_with_camera
 
 WIDTH, HEIGHT = 80, 60
 HOLE = rectangle(WIDTH, HEIGHT, 20, 15, 60, 45)
@@ -43,32 +43,54 @@ FOR_IT, AGAINST_IT = Evidence(0.9, 1.0), Evidence(0.5, -0.3)
 def test_most_of_the_time_around_a_frame_decides(first: int, last: int) -> None:
     """In the middle of a shot and near its ends; one frame says little, and what is far away nothing."""
     for_it, against_it = (dict.fromkeys(range(first, last + 1, EVERY), says) for says in (FOR_IT, AGAINST_IT))
-    assert moves_with_camera(50, for_it) and not moves_with_camera(50, against_it)
-    assert moves_with_camera(50, {**for_it, 51: Evidence(0.9, -2.0)}) and not moves_with_camera(50, {**against_it, 51: Evidence(0.9, 2.0)})
-    far = {k: FOR_IT if abs(k - 50) > BESIDE else AGAINST_IT for k in for_it}
-    assert not moves_with_camera(50, far)
+    assert moves_with_camera(50, for_it, 40) and not moves_with_camera(50, against_it, 40)
+    assert moves_with_camera(50, {**for_it, 51: Evidence(0.9, -0.5)}, 40)
+    assert not moves_with_camera(50, {**against_it, 51: Evidence(0.9, 0.5)}, 40)
+
+
+@pytest.mark.parametrize("reach", [1, 7, 40, 200])
+def test_what_lies_outside_the_reach_says_nothing(reach: int) -> None:
+    """Neither in frames that are too far away, nor by frames that are too far from those."""
+    around = beside(reach)
+    assert 0 <= around < reach and around <= 12
+    far = {k: AGAINST_IT if abs(k - 48) <= around else FOR_IT for k in range(0, 99, EVERY)}
+    assert not moves_with_camera(48, far, reach)
 
 
 def test_a_little_of_the_hole_does_not_decide() -> None:
     for says in (Evidence(0.02, 1.0), Evidence(0.9, 0.15)):
-        assert not moves_with_camera(50, dict.fromkeys(range(0, 99, EVERY), says))
-    assert not moves_with_camera(50, {})
+        assert not moves_with_camera(50, dict.fromkeys(range(0, 99, EVERY), says), 40)
+    assert not moves_with_camera(50, {}, 40)
 
 
-def test_what_lies_between_things_in_front(tmp_path: Path) -> None:
+def between_things_in_front(folder: Path) -> Shot:
     """What is taken out has something above and below it that moves along and stays. Its motion, continued into the hole, is wrong."""
-    width, height, count = 160, 96, 24
+    width, height, count = 160, 96, 36
     y, x = np.mgrid[:height, :width].astype(float)
     truth, holes = [], []
     for k in range(count):
-        left = 16 + 4 * k
+        left = 14 + 3 * k
         hole = rectangle(width, height, left, 34, left + 24, 62)
         stays = rectangle(width, height, left, 18, left + 24, 78) & ~hole
-        truth.append(np.rint(np.where(stays[..., None], seen_at(x - 4 * k, y, seed=5), seen_at(x + 2 * k, y))).astype(np.uint8))
+        truth.append(np.rint(np.where(stays[..., None], seen_at(x - 3 * k, y, seed=5), seen_at(x + 2 * k, y))).astype(np.uint8))
         holes.append(hole)
-    shot = Shot(tmp_path, truth, holes)
-    quality = {follow: shot.quality(shot.run(follow_camera=follow)[0][8:16], 8) for follow in (False, True)}
+    return Shot(folder, truth, holes)
+
+
+def test_what_lies_between_things_in_front(tmp_path: Path) -> None:
+    shot = between_things_in_front(tmp_path)
+    quality = {follow: shot.quality(shot.run(follow_camera=follow)[0][12:24], 12) for follow in (False, True)}
     assert quality[True] > quality[False] + 3
+
+
+def test_a_part_of_a_shot_is_as_the_whole(tmp_path: Path) -> None:
+    """Where nothing has to be invented, and with a reach that ends far from the ends of the shot."""
+    shot = between_things_in_front(tmp_path)
+    whole, (part, result) = shot.run(reach=10)[0][17:19], shot.run((17, 18), reach=10)
+    assert result.unseen == 0
+    assert not np.array_equal(whole[0], shot.run(reach=10, follow_camera=False)[0][17])
+    for one, other in zip(part, whole, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_moves_on_its_own_is_left_to_the_flow(tmp_path: Path) -> None:

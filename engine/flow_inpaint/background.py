@@ -4,7 +4,8 @@ The flow beside a hole is often another thing's: its shadow's, that of a rider w
 the hole it leads astray. Where most of the picture moves as one camera's, that motion is the other guess. Which of them is right can be
 seen: the frames before a hidden place and those after it have to show the same there.
 
-A frame alone is told too little for this, and a guess that changed from frame to frame would be seen, so it is made over some time.
+A frame alone is told too little for this, and a guess that changed from frame to frame would be seen, so it is made over some time. That
+takes nothing but frames within the frame's own reach, so that a part of a shot comes out as the whole does.
 """
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ import cv2
 import numpy as np
 
 #: One of so many frames is looked at; those as near to a frame as this have a say in its guess, by these weights.
-EVERY, BESIDE = 3, 12
-_SAYS = np.exp(-0.5 * (np.arange(-BESIDE, BESIDE + 1) / 4) ** 2)
+EVERY, _BESIDE = 3, 12
+_SAYS = np.exp(-0.5 * (np.arange(-_BESIDE, _BESIDE + 1) / 4) ** 2)
 #: How much has to be told, as a share of a frame's hole, to be believed by half; and how much more alike, as a logarithm of variances,
 #: what the camera's motion brings together has to be.
 _LITTLE, _BETTER = 0.1, 0.2
@@ -74,12 +75,17 @@ def _mean(image: np.ndarray) -> np.ndarray:
     return cv2.blur(cv2.blur(image, size), size)
 
 
-def moves_with_camera(frame: int, evidence: Mapping[int, Evidence]) -> bool:
+def beside(reach: int) -> int:
+    """How many frames before and after one have a say in its guess; in the rest of the reach each of them looks for what it is told by."""
+    return min(_BESIDE, reach // 2)
+
+
+def moves_with_camera(frame: int, evidence: Mapping[int, Evidence], reach: int) -> bool:
     """Whether what is hidden in a frame moves with the camera. evidence: of frames of its shot, by their numbers."""
     told = better = 0.0
-    for beside, says in enumerate(_SAYS, frame - BESIDE):
-        if beside in evidence:
-            found = evidence[beside]
+    for k in range(frame - beside(reach), frame + beside(reach) + 1):
+        if k in evidence:
+            found, says = evidence[k], _SAYS[k - frame + _BESIDE]
             told += says * found.told
             better += says * found.told * found.better
     return bool(better > _BETTER * (told + _LITTLE * _SAYS.sum() / EVERY))

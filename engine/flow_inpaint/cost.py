@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .background import BESIDE
 from .coverage import RememberedMatte
 from .light import change_of_light, glimpse_of
 from .media import Source
@@ -124,7 +123,7 @@ class Known:
     @property
     def at_once(self) -> int:
         """Of how many frames all is kept at a time. How long its shots are is not known: as if it were one."""
-        within = WINDOW + BESIDE + 2 * self.reach + _UNDER_WAY + _BESIDE
+        within = WINDOW + 2 * self.reach + _UNDER_WAY + _BESIDE
         return self.needed if self.whole or self.shots else min(self.needed, within)
 
     @property

@@ -12,7 +12,7 @@ from itertools import chain
 
 import numpy as np
 
-from .background import BESIDE, EVERY, Evidence, moves_with_camera
+from .background import EVERY, Evidence, beside, moves_with_camera
 from .completion import Completion
 from .fill import Fill
 from .grain import without_grain
@@ -96,20 +96,21 @@ def complete_shot(
 
 
 def look_behind(store: ShotStore, first: int, last: int, shot: tuple[int, int], look: Look, each: Each, pulse: Pulse) -> None:
-    """Finds out how what is hidden in the frames first..last of a shot moves. shot: its first frame, and its last or one of which all
-    within reach is known. `each` maps a function over frames."""
+    """Finds out how what is hidden in the frames first..last of a shot moves. shot: its first and its last frame, or what lies beyond the
+    reach of these. `each` maps a function over frames."""
+    around = beside(look.reach)
 
     def tell(frame: int) -> None:
         if not store.evidence.has(frame):
-            found = background_of(store, frame, look.reach)
+            found = background_of(store, frame, look.reach - around)
             store.evidence.write(frame, np.array([found.told, found.better]))
 
-    those = [k for k in range(max(first - BESIDE, shot[0]), min(last + BESIDE, shot[1]) + 1) if k % EVERY == 0]
+    those = [k for k in range(max(first - around, shot[0]), min(last + around, shot[1]) + 1) if k % EVERY == 0]
     for _ in each(tell, those):
         pulse()
     evidence = {k: Evidence(*store.evidence.read(k)[0].tolist()) for k in those}
     for k in range(first, last + 1):
-        store.by_camera.write(k, np.array([moves_with_camera(k, evidence)]))
+        store.by_camera.write(k, np.array([moves_with_camera(k, evidence, look.reach)]))
 
 
 def trace_shot(store: ShotStore, first: int, last: int, look: Look, each: Each, pulse: Pulse) -> None:

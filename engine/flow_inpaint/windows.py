@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .background import BESIDE
 from .clock import Beats, Clock
 from .completion import Completion
 from .errors import Forgotten
@@ -150,7 +149,7 @@ class Windows:
     def _ahead(self, begin: int, shot: int) -> int:
         """Reads as far as a window needs; returns the last frame of its shot, or one that lies beyond the window."""
         last = begin + WINDOW - 1
-        far = max(last + BESIDE * self._stages.look.follow_camera + self._stages.look.reach, settled_until(shot, last))
+        far = max(last + self._stages.look.reach, settled_until(shot, last))
         while (end := self._end_of(shot)) is None and self._read < far:
             self._read_on()
         return last if end is None else end
@@ -187,7 +186,7 @@ class Windows:
         with self._trace.until(last - self._needed[0] + 1) as pulse:
             if look.follow_camera:
                 end = self._end_of(shot)
-                look_behind(self._store, first, last, (shot, last + BESIDE if end is None else end), look, each, pulse)
+                look_behind(self._store, first, last, (shot, last + look.reach if end is None else end), look, each, pulse)
             trace_shot(self._store, first, last, look, each, pulse)
             link_references(self._store, first, last, self._stages.references, self._stages.valid, pulse)
 
