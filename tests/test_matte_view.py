@@ -2,14 +2,18 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import time
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from flow_inpaint import server
 from flow_inpaint.errors import BadClip, BadParameter
 from flow_inpaint.matte_view import MatteView, MatteViewer, Wanted
 from flow_inpaint.media.matte import feathered, grown, grown_below
@@ -101,3 +105,18 @@ def test_documents_that_say_nothing(document: dict) -> None:
 def test_what_a_matte_refuses_is_refused(matte: Path) -> None:
     with pytest.raises(BadClip):
         view(MatteViewer(), {"path": str(matte.with_name("none.png"))})
+
+
+def test_a_server_looks_again_and_again():
+    """Without a process of its own: what it imports takes a while."""
+    said = []
+    made = server.Server(SimpleNamespace(put=said.append))
+    view = {"size": [64, 48], "mask": {"rectangle": [10, 10, 8, 6]}}
+    for ident, params in enumerate(({}, {"mask_grow": 3}, {"mask_grow": "much"})):
+        message = {"jsonrpc": "2.0", "id": ident, "method": "matte", "params": view | {"params": params}}
+        assert made.receive(json.dumps(message).encode())
+        end = time.monotonic() + 60
+        while len(said) <= ident and time.monotonic() < end:
+            time.sleep(0.01)
+    assert [one["result"]["box"] for one in said[:2]] == [(10, 10, 8, 6), (7, 7, 14, 12)]
+    assert said[2]["error"]["data"]["status"] == "BadParameter" and "mask_grow" in said[2]["error"]["message"]

@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from io import BytesIO
-from types import SimpleNamespace
 
 import fake_pipeline
 import pytest
@@ -97,21 +96,6 @@ def host(tmp_path):
     made.process.wait()
     for pipe in (made.process.stdin, made.process.stdout, made.process.stderr):
         pipe.close()
-
-
-def test_a_matte_is_looked_at_again_and_again():
-    """Without a process of its own: what it imports takes a while."""
-    said = []
-    made = server.Server(SimpleNamespace(put=said.append))
-    view = {"size": [64, 48], "mask": {"rectangle": [10, 10, 8, 6]}}
-    for ident, params in enumerate(({}, {"mask_grow": 3}, {"mask_grow": "much"})):
-        message = {"jsonrpc": "2.0", "id": ident, "method": "matte", "params": view | {"params": params}}
-        assert made.receive(json.dumps(message).encode())
-        end = time.monotonic() + 60
-        while len(said) <= ident and time.monotonic() < end:
-            time.sleep(0.01)
-    assert [one["result"]["box"] for one in said[:2]] == [(10, 10, 8, 6), (7, 7, 14, 12)]
-    assert said[2]["error"]["data"]["status"] == "BadParameter" and "mask_grow" in said[2]["error"]["message"]
 
 
 def test_describe_is_the_descriptor(host):

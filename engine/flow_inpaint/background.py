@@ -1,6 +1,6 @@
 """Whether what a hole hides moves as the flow goes on from around it, or with the camera.
 
-The flow beside a hole is often another thing's: its shadow's, that of a rider whose wheel alone is masked, a passer-by's. Continued into
+The flow beside a hole is often another thing's: a rider's whose wheel alone is masked, a passer-by's. Continued into
 the hole it leads astray. Where most of the picture moves as one camera's, that motion is the other guess. Which of them is right can be
 seen: the frames before a hidden place and those after it have to show the same there.
 
@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from .flow.masked import unlikeness
 
 #: One of so many frames is looked at; those as near to a frame as this have a say in its guess, by these weights.
 EVERY, _BESIDE = 3, 12
@@ -21,9 +22,8 @@ _SAYS = np.exp(-0.5 * (np.arange(-_BESIDE, _BESIDE + 1) / 4) ** 2)
 #: How much has to be told, as a share of a frame's hole, to be believed by half; and how much more alike, as a logarithm of variances,
 #: what the camera's motion brings together has to be.
 _LITTLE, _BETTER = 0.1, 0.2
-#: Radius of the windows that are compared, in pixels, the share of them that has to be seen, and what no comparison can tell from
-#: being alike, in squared grey levels.
-_WINDOW, _SEEN, _NOISE = 8, 0.15, 4.0
+#: Radius of the windows that are compared, in pixels.
+_WINDOW = 8
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,9 @@ def evidence_of(continued: Shown, camera: Shown, hole: np.ndarray) -> Evidence:
 
 
 def _unlikeness(shown: Shown) -> tuple[np.ndarray, np.ndarray]:
-    """The variance of the difference between both sides around each pixel, its mean being exposure, (h, w); and where it is told."""
-    weight = shown.both.astype(np.float32)
-    difference = (shown.later.astype(np.float32) - shown.earlier) * weight
-    support, mean, square = (_mean(part) for part in (weight, difference, difference * difference))
-    share = 1 / np.maximum(support, 1e-4)
-    variance = np.maximum(square * share - (mean * share) ** 2, 0) + _NOISE
-    return variance, shown.both & (support > _SEEN)
-
-
-def _mean(image: np.ndarray) -> np.ndarray:
-    size = (_WINDOW + 1, _WINDOW + 1)
-    return cv2.blur(cv2.blur(image, size), size)
+    """How unlike both sides are around each pixel, (h, w), and where it is told."""
+    variance, told = unlikeness(shown.later.astype(np.float32) - shown.earlier, shown.both, _WINDOW)
+    return variance, shown.both & told
 
 
 def beside(reach: int) -> int:

@@ -62,9 +62,8 @@ def steadied(store: ShotStore, own: Filled, beside: Sequence[Filled | None], loo
     total = own.picture[own.hole]
     weight = np.ones(pixels.size, np.float32)
     square = np.ones(pixels.size, np.float32)
-    by_camera = store.moves_with_camera(own.frame)
     for other in beside:
-        if other is None or not (way := store.hops(own.frame, other.frame - own.frame, by_camera=by_camera)).pixels.size:
+        if other is None or not (way := store.found_hops(own.frame, other.frame - own.frame)).pixels.size:
             continue
         way = way.of(pixels)
         x, y = columns + left + way.u - other.box[1].start, rows + top + way.v - other.box[0].start

@@ -43,8 +43,8 @@ _LINE, _ORIGIN = 700, 20
 _UNDER_WAY, _BESIDE = 2 * (workers() + 2), SEGMENT // 2
 
 #: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), looked behind, composed, sampled in one
-#: frame each way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written. And seconds for a frame,
-#: whatever its size.
+#: frame each way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written. And seconds for
+#: a frame, whatever its size.
 _TRACED, _REACH, _LOOKED, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED, _FRAME = 1.4, 40, 1.2, 1.4, 0.9, 1.5, 0.04, 0.03
 _INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
 #: What a core is worth when others work beside it.

@@ -110,8 +110,7 @@ def measure(a: View, b: View, settings: MotionSettings) -> tuple[Hops, Hops]:
     shape = a.hole.shape
     box = bounding_box(a.hole | b.hole)
     if box is None:
-        nothing = _no_hops()
-        return nothing, nothing
+        return Hops.none(), Hops.none()
     box = bounding_box(a.hole | b.hole, margin(box)) or box
     a, b = a.part(box), b.part(box)
     later, earlier = hops_of(a.hole, b.hole, *flows(a, b, settings), around=settings.around, camera=settings.camera)
@@ -135,11 +134,6 @@ def hops_of(
         np.where(where, flow_of(motion, seen.shape), flow) for where, motion, flow in zip(hidden, motions, (forward, backward))
     )
     return replace(later, camera=hops(hidden[0], there, back)), replace(earlier, camera=hops(hidden[1], back, there))
-
-
-def _no_hops() -> Hops:
-    nothing = np.zeros(0, np.float32)
-    return Hops(np.zeros(0, np.int32), nothing, nothing, nothing)
 
 
 def flows(a: View, b: View, settings: MotionSettings) -> tuple[np.ndarray, np.ndarray]:

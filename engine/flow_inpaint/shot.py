@@ -215,8 +215,7 @@ class _Carrier:
         """Visits `frames` in order; each takes from the frame at `beside` what its open pixels' hops lead to."""
         for frame in frames:
             pulse()
-            way = self.store.hops(frame, beside, by_camera=self.store.moves_with_camera(frame))
-            self._take(window[frame], window[frame + beside], way)
+            self._take(window[frame], window[frame + beside], self.store.found_hops(frame, beside))
 
     def _take(self, made: Invented, neighbour: Invented, way: Hops) -> None:
         h, w = self.store.shape

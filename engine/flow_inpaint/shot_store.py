@@ -29,7 +29,8 @@ from .work_shelf import Shelf
 #: What is made of the frames one by one, what is made when those around them are known, and what is kept to the end.
 _OF_FRAMES = ("holes", "shares", "guarded", "later", "earlier")
 _OF_WINDOWS = ("unseen", "invented", "references_later", "references_earlier")
-_TO_THE_END = ("digests", "steps", "windows", "made", "evidence", "by_camera")
+_OF_ALL_AROUND = ("windows", "made", "evidence", "by_camera")
+_TO_THE_END = ("digests", "steps", *_OF_ALL_AROUND)
 _BEFORE_ALL = -(2**31)
 #: Pixels; what is beyond does not fit into the type that hops are kept in.
 _LARGEST = 60000.0
@@ -145,7 +146,7 @@ class ShotStore:
         if self.floor > self.offset:
             # Earlier frames of which something may be asked for are not there any more.
             raise Forgotten(everything=True)
-        for name in (*_OF_WINDOWS, "windows", "made", "evidence", "by_camera"):
+        for name in (*_OF_WINDOWS, *_OF_ALL_AROUND):
             getattr(self, name).cut(_BEFORE_ALL)
         self.keys.forget(lambda key: key % 2 == 0 and key // 2 < frame)
         for shelf in self.folder.glob("shot-*"):
@@ -193,7 +194,7 @@ class ShotStore:
         for records, where, hops in ((self.later, frame, later), (self.earlier, frame + 1, earlier)):
             mask = np.zeros(self.shape, bool)
             mask.ravel()[hops.pixels] = True
-            camera = hops.camera or _no_hops()
+            camera = hops.camera or Hops.none()
             # Half precision is finer than a hundredth of a pixel up to steps of sixteen.
             kept = (hops.u, hops.v, hops.drift, camera.u, camera.v, camera.drift)
             records.write(where, *packed(mask), *(np.clip(part, -_LARGEST, _LARGEST).astype(np.float16) for part in kept))
@@ -203,7 +204,7 @@ class ShotStore:
         guarded hole by the camera's motion, where one is known."""
         records = self.later if sign > 0 else self.earlier
         if not records.has(frame):
-            return _no_hops()
+            return Hops.none()
         edges, bits, *parts = records.read(frame)
         pixels = np.flatnonzero(unpacked(edges, bits, self.shape)).astype(np.int32)
         flow, camera = [part.astype(np.float32) for part in parts[:3]], parts[3:]
@@ -213,9 +214,13 @@ class ShotStore:
                 part[at] = other
         return Hops(pixels, *flow)
 
+    def found_hops(self, frame: int, sign: int) -> Hops:
+        """To the next frame (sign 1) or the previous one (-1), as what the frame hides was found to move."""
+        return self.hops(frame, sign, by_camera=self.moves_with_camera(frame))
+
     def hidden_hops(self, frame: int, sign: int) -> Hops:
-        """Those of the guarded hole alone, to the next frame (sign 1) or the previous one (-1), as what it hides moves."""
-        return self.hops(frame, sign, by_camera=self.moves_with_camera(frame)).of(self.guarded.read(frame)[0])
+        """Those of the guarded hole alone."""
+        return self.found_hops(frame, sign).of(self.guarded.read(frame)[0])
 
     def has_camera(self, frame: int) -> bool:
         """Whether a camera's motion is known from a frame to one beside it."""
@@ -322,10 +327,6 @@ def key_of(frame: int, *, invented: bool) -> int:
 def frame_of(key: np.ndarray) -> np.ndarray:
     """The frames of keys."""
     return key // 2
-
-
-def _no_hops() -> Hops:
-    return Hops(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
 
 
 class ShotHoles:

@@ -19,7 +19,7 @@ from .sampling import Sample
 _WALKERS = 150
 #: A smaller share of the hole is not worth a reference.
 _WORTH = 0.002
-_STAY = Hops(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
+_STAY = Hops.none()
 
 Step = tuple[Hops, Hops]
 Each = Callable[[Callable[[tuple[Sample, Sample]], Step], Iterable[tuple[Sample, Sample]]], Iterable[Step]]

@@ -136,12 +136,23 @@ def _unlikeness(flow: np.ndarray, a: np.ndarray, b: np.ndarray, hole_a: np.ndarr
     x, y = np.arange(w, dtype=np.float32)[None] + flow[0], np.arange(h, dtype=np.float32)[:, None] + flow[1]
     there = cv2.remap(b.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     seen = cv2.remap((~hole_b).astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    weight = ((seen > 0.999) & ~hole_a).astype(np.float32)
-    difference = (there - a) * weight
-    support, mean, square = (_window(c, _CHOICE) for c in (weight, difference, difference * difference))
+    variance, told = unlikeness(there - a, (seen > 0.999) & ~hole_a, _CHOICE)
+    return np.where(told, variance, np.inf)
+
+
+def unlikeness(difference: np.ndarray, seen: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    """How unlike two pictures are around each pixel: the variance (H, W) of their difference, its mean being exposure, and where enough
+    of a window is seen to tell, (H, W) bool.
+
+    difference  (H, W) float32, grey levels
+    seen        (H, W) bool, where it counts
+    radius      of the windows, pixels
+    """
+    weight = seen.astype(np.float32)
+    difference = difference * weight
+    support, mean, square = (_window(c, radius) for c in (weight, difference, difference * difference))
     share = 1 / np.maximum(support, 1e-4)
-    variance = np.maximum(square * share - (mean * share) ** 2, 0) + _NOISE
-    return np.where(support > _TELLING, variance, np.inf)
+    return np.maximum(square * share - (mean * share) ** 2, 0) + _NOISE, support > _TELLING
 
 
 def grown(mask: np.ndarray, radius: int) -> np.ndarray:

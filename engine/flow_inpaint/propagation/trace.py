@@ -36,6 +36,11 @@ class Hops:
     drift: np.ndarray
     camera: Hops | None = None
 
+    @classmethod
+    def none(cls) -> Hops:
+        """No steps of anything."""
+        return cls(np.zeros(0, np.int32), *(np.zeros(0, np.float32) for _ in range(3)))
+
     def of(self, pixels: np.ndarray) -> Hops:
         """Those of some of its pixels: flat indices, ascending."""
         at = np.searchsorted(self.pixels, pixels)
