@@ -1,4 +1,4 @@
-"""Finds out what the mattes over the active strip would have removed, at the frame and with the settings of the moment: for `matte_overlay`.
+"""Finds out what the mattes over the active strip would have removed, at the frame and with the settings of now: for `matte_overlay`.
 
 The engine says it, the same one that removes, so that what is shown is what goes. It is asked in an engine process of its own, which a
 job does not keep busy, and what Blender has to render first another Blender renders, some frames ahead. No step takes long.
@@ -70,8 +70,8 @@ def wanted(scene: bpy.types.Scene) -> Wanted | None:
         drawn = strips.matte_frame.signature(scene, source, channel)
     except strips.StripError:
         return None
-    settings = scene.flow_inpaint
-    params = tuple((name, properties.plain(getattr(settings, name))) for name, one in descriptor.parameters().items() if one["group"] == "matte")
+    names = [name for name, one in descriptor.parameters().items() if one["group"] == "matte"]
+    params = tuple((name, properties.plain(getattr(scene.flow_inpaint, name))) for name in names)
     return Wanted(scene.session_uid, source.name, channel, scene.frame_current, params, drawn)
 
 

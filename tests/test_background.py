@@ -98,8 +98,8 @@ def test_what_moves_on_its_own_is_left_to_the_flow(tmp_path: Path) -> None:
     width, height, count = 160, 96, 24
     y, x = np.mgrid[:height, :width].astype(float)
     band = np.abs(y - 48) < 24
-    truth = [np.rint(np.where(band[..., None], seen_at(x - 2.0 * k, y), seen_at(x + 1.5 * k, y, seed=3))).astype(np.uint8) for k in range(count)]
-    shot = Shot(tmp_path, truth, [rectangle(width, height, 60, 36, 90, 60)] * count)
+    scenes = [np.where(band[..., None], seen_at(x - 2.0 * k, y), seen_at(x + 1.5 * k, y, seed=3)) for k in range(count)]
+    shot = Shot(tmp_path, [np.rint(scene).astype(np.uint8) for scene in scenes], [rectangle(width, height, 60, 36, 90, 60)] * count)
     found = {follow: shot.run(follow_camera=follow)[0][8:16] for follow in (False, True)}
     for one, other in zip(*found.values()):
         np.testing.assert_array_equal(one, other)

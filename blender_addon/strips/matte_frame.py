@@ -15,7 +15,10 @@ from .treatment import How
 
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "STRING", "ENUM"}
 #: How a strip is looked at and where it is selected changes nothing of what it removes. For its rate, Blender opens the file.
-_NOT_MEANT = {"fps", "blend_type", "blend_alpha", "select", "select_left_handle", "select_right_handle", "name", "channel", "show_expanded", "is_active"}
+_NOT_MEANT = {
+    *("fps", "blend_type", "blend_alpha", "name", "channel", "show_expanded", "is_active"),
+    *("select", "select_left_handle", "select_right_handle"),
+}
 _PARTS = ("transform", "crop")
 
 
@@ -86,10 +89,8 @@ _names: dict[Any, tuple[str, ...]] = {}
 def _plain_names(owner: Any) -> tuple[str, ...]:
     kind = type(owner)
     if kind not in _names:
-        properties = owner.bl_rna.properties
-        _names[kind] = tuple(
-            one.identifier for one in properties if one.type in _PLAIN and not getattr(one, "is_array", False) and one.identifier not in _NOT_MEANT
-        )
+        single = [one for one in owner.bl_rna.properties if one.type in _PLAIN and not getattr(one, "is_array", False)]
+        _names[kind] = tuple(one.identifier for one in single if one.identifier not in _NOT_MEANT)
     return _names[kind]
 
 
@@ -101,7 +102,8 @@ def _drawn(mask: bpy.types.Mask) -> Iterator[Any]:
         for spline in layer.splines:
             yield from (spline.use_cyclic, spline.use_fill, spline.offset_mode, spline.weight_interpolation)
             for point in spline.points:
-                yield from (*point.co, *point.handle_left, *point.handle_right, point.weight, point.handle_left_type, point.handle_right_type)
+                yield from (*point.co, *point.handle_left, *point.handle_right, point.weight)
+                yield from (point.handle_left_type, point.handle_right_type)
                 yield from (value for feather in point.feather_points for value in (feather.u, feather.weight))
 
 

@@ -13,8 +13,8 @@ standard output, logs on standard error. It ends when its input closes.
                         the job's own response follows when it has cleaned up
     shutdown            aborts, cleans up, responds null, ends; the same job goes on from there when it is rendered again
 
-JOB is a job document (see job.py), VIEW and SPLICE are documents like it (see matte_view.py, media/splice.py); relative paths count from the
-process's working folder. One of them runs at a time, in a thread of its own; another one is refused with the code -32001,
+JOB is a job document (see job.py), VIEW and SPLICE are documents like it (see matte_view.py, media/splice.py); relative paths count
+from the process's working folder. One of them runs at a time, in a thread of its own; another one is refused with the code -32001,
 not queued. While a job runs: notifications
 
     progress {stage, done, total, fraction, eta_s}      at most ten a second; a host that reads slower gets fewer

@@ -15,7 +15,7 @@ from .motion import eight_bits
 from .poisson import bounding_box
 from .propagation.blend import Candidate, colours, weight_of
 from .propagation.closing import MARGIN, error_of_a_step, moved, steps_of
-from .propagation.trace import UNSEEN, Links, follow
+from .propagation.trace import UNSEEN, Hops, Links, follow
 from .sharpness import likeness
 from .shot_store import frame_of, key_of
 
@@ -67,7 +67,11 @@ def links_of(
     Traced whenever it is asked for: to remember it would take more room than everything else.
     """
     frames = range(frame + sign, frame + sign * (reach + 1), sign)
-    return follow(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], lambda k: store.hops(k, sign, by_camera=by_camera), most)
+
+    def hops_of(k: int) -> Hops:
+        return store.hops(k, sign, by_camera=by_camera)
+
+    return follow(pixels, frame, frames, store.shape, lambda k: store.guarded.read(k)[0], hops_of, most)
 
 
 def background_of(store: ShotStore, frame: int, reach: int) -> Evidence:

@@ -76,7 +76,8 @@ def test_damaged_frames_of_a_video(clips, tmp_path, how: str) -> None:
         assert result.streams.audio
 
 
-def test_the_object_does_not_come_back_in_a_filled_frame(tmp_path) -> None:
+@pytest.mark.parametrize("feather", [0, 6])
+def test_the_object_does_not_come_back_in_a_filled_frame(tmp_path, feather: int) -> None:
     """A white box runs across; the matte follows it. In the frames that are made up it runs too, under the neighbours' mattes."""
     (tmp_path / "in").mkdir()
     (tmp_path / "matte").mkdir()
@@ -93,7 +94,7 @@ def test_the_object_does_not_come_back_in_a_filled_frame(tmp_path) -> None:
     }
     with pytest.raises(BadClip, match="images 6 to 7 are missing between x.005.png and x.008.png"):
         run(Job.from_document(document))
-    run(Job.from_document(document | {"params": {"damaged_frames": "fill"}}))
+    run(Job.from_document(document | {"params": {"damaged_frames": "fill", "mask_feather": feather}}))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"x.{k:03d}.png" for k in range(12)]
     for k in range(12):
         assert read_image(tmp_path / f"out/x.{k:03d}.png")[0].max() < 150, f"frame {k}"

@@ -81,8 +81,8 @@ def open_matte(
     A pixel is replaced where any part covers it: where its luma (Rec. 709) or alpha is at least `threshold` of full
     scale (below it for an inverted part), or in its rectangle; then the union grows downwards by `grow_below` pixels,
     and by `grow` pixels in every direction (a disc). All of that is replaced wholly; over `feather` pixels more, less and less
-    (see `feathered`), and they belong to the hole too. Outside the picture of a transformed matte, and in frames that a part does not cover,
-    nothing is masked by that part, inverted or not. A matte of another size is scaled when its shape is the same
+    (see `feathered`), and they belong to the hole too. Outside the picture of a transformed matte, and in frames that a part does
+    not cover, nothing is masked by that part, inverted or not. A matte of another size is scaled when its shape is the same
     within 1%.
 
     Raises `BadClip` for a matte of another length or shape, one that lies outside the source's frames or picture,
