@@ -243,12 +243,22 @@ sys.exit(cli.main(sys.argv[2:]))
 """
 
 
+_TELLS_ITS_STACKS = """
+import faulthandler, signal, sys
+faulthandler.register(signal.SIGUSR1, open(sys.argv[1], "w"), all_threads=True)
+from flow_inpaint import cli
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
 class Server:
     """`flow-inpaint serve`, asked and listened to."""
 
     def __init__(self, environment: dict[str, str], folder: Path):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen([sys.executable, "-m", "flow_inpaint", "serve"], cwd=folder, env=environment, **pipes)
+        self._stacks = folder / "stacks"
+        words = [sys.executable, "-c", _TELLS_ITS_STACKS, str(self._stacks), "serve"]
+        self.process = subprocess.Popen(words, cwd=folder, env=environment, **pipes)
         self._said: queue.Queue[dict[str, Any]] = queue.Queue()
         self._ident = 0
         threading.Thread(target=self._listen, daemon=True).start()
@@ -269,7 +279,13 @@ class Server:
                 continue
             if message.get("id") == ident:
                 return message
-        raise Wrong(f"the server did not answer within {patience:.0f} s")
+        raise Wrong(f"the server did not answer within {patience:.0f} s, being in\n{self.stacks()}")
+
+    def stacks(self) -> str:
+        """Where each of its threads is."""
+        self.process.send_signal(signal.SIGUSR1)
+        time.sleep(1.0)
+        return self._stacks.read_text()
 
     def memory(self) -> float:
         """MiB that are its own: what it has mapped of files is not."""
