@@ -2,6 +2,7 @@
 #
 #   PYTHON=PATH   the Python to make environments with (default: python3.11, else python3)
 #   ARGS="..."    more arguments for pytest: make test ARGS="-k matte -x"
+#   AT_ONCE=N     tests that run at a time, each with a gigabyte or less (default: 2; 0: one after the other, in this process)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +13,7 @@ SHELL := bash
 VENV := .venv
 BLENDERS := 5.0.1 4.2.23
 ALL_BLENDERS := $(BLENDERS) 4.5.15
+AT_ONCE := 2
 DEMO_BLENDER := 5.0.1
 PIP := -m pip --disable-pip-version-check --quiet
 
@@ -133,10 +135,10 @@ blender-%: .blender/bpy-%/.installed
 # ---- tests and demo
 
 test: $(VENV)/.with_tests blender
-	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(BLENDERS))" $(VENV)/bin/python -m pytest $(ARGS)
+	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(BLENDERS))" $(VENV)/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadgroup $(ARGS)
 
 test-all: $(VENV)/.with_tests $(call blender_stamps,$(ALL_BLENDERS))
-	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(ALL_BLENDERS))" $(VENV)/bin/python -m pytest $(ARGS)
+	@FLOW_INPAINT_BPY_PYTHONS="$(call blender_pythons,$(ALL_BLENDERS))" $(VENV)/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadgroup $(ARGS)
 	tests/blender/real_blender.sh
 
 SECONDS_OF_SOAK = $(or $(SECONDS),3600)

@@ -8,6 +8,15 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares fixtures goes to one process, where tests are shared out to several: the tests of a file, and those with a Blender,
+    which answers a question once for all of them."""
+    for item in items:
+        called = getattr(item, "callspec", None)
+        blender = called.params.get("blender") if called else None
+        item.add_marker(pytest.mark.xdist_group(str(blender or item.path)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def work_is_kept_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test leaves work folders with the user, nor finds any."""

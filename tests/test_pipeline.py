@@ -465,13 +465,13 @@ NOTHING_KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MAL
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the system as Linux does")
 @pytest.mark.parametrize(
     ("window", "counts", "rectangle"),
-    [(80, (90, 190), (60, 40, 60, 60)), (8, (30, 80), (80, 60, 160, 120))],
+    [(40, (46, 110), (60, 40, 60, 60)), (8, (24, 64), (80, 60, 160, 120))],
     ids=["a small hole", "a quarter of the picture through many windows"],
 )
 def test_memory_does_not_grow_with_the_length(
     tmp_path: Path, window: int, counts: tuple[int, int], rectangle: tuple[int, int, int, int]
 ) -> None:
-    """Once a window is full. The pictures of so many more frames would be 22 and 11 MiB, what is remembered of their holes as much again."""
+    """Once a window is full. The pictures of so many more frames would be 14 and 9 MiB, what is remembered of their holes as much again."""
     shot(tmp_path, 8, 320, 240)
 
     def peak(count: int) -> float:

@@ -131,9 +131,9 @@ def largest_of(clip: Shot, count: int, **params: Any) -> int:
 def test_the_work_folder_does_not_grow_with_the_length(tmp_path: Path) -> None:
     """But for what finished frames are made of, and a line for each."""
     clip = panning(tmp_path, 40)
-    short, long = largest_of(clip, 200), largest_of(clip, 600)
+    short, long = largest_of(clip, 160), largest_of(clip, 400)
     made = 12 * 8 * 3 + 600
-    assert short > 120 * WIDTH * HEIGHT * 3 and long < 1.05 * short + 400 * made
+    assert short > 120 * WIDTH * HEIGHT * 3 and long < 1.05 * short + 240 * made
 
 
 def test_it_is_deleted_shot_by_shot_where_shots_are_wanted_whole(tmp_path: Path) -> None:
