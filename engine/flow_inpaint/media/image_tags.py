@@ -54,7 +54,8 @@ def _exr(data: bytes, head: bytes, layer: str | None) -> bytes:
     moved = len(kept) + len(added) + 9 - made.table
     count = made.parts[0].chunk_count
     offsets = [offset + moved for offset in struct.unpack_from(f"<{count}Q", data, made.table)]
-    return data[:8] + kept + added + b"\0" + struct.pack(f"<{count}Q", *offsets) + data[made.table + 8 * count :]
+    whole = data[:8] + kept + added + b"\0" + struct.pack(f"<{count}Q", *offsets) + data[made.table + 8 * count :]
+    return ExrFile.parse(whole).moved(*part.origin)
 
 
 def _without(header: bytes, name: str) -> bytes:
