@@ -9,7 +9,11 @@ Channels = dict[str, np.ndarray]
 
 
 def exr_bytes(
-    parts: list[tuple[str, Channels]], tile: int | None = None, attributes: bytes = b"", display: tuple[int, ...] = (), left_top: tuple[int, int] = (0, 0)
+    parts: list[tuple[str, Channels]],
+    tile: int | None = None,
+    attributes: bytes = b"",
+    display: tuple[int, ...] = (),
+    left_top: tuple[int, int] = (0, 0),
 ) -> bytes:
     """A file of the parts (name, channels (H, W) float16, float32 or uint32). One part without a name makes a plain file.
 
@@ -18,7 +22,9 @@ def exr_bytes(
     many = len(parts) > 1 or bool(parts[0][0])
     flags = 2 | (0x1000 if many else 0x200 if tile else 0)
     chunks = [_chunks(number if many else None, channels, tile, left_top[1]) for number, (_, channels) in enumerate(parts)]
-    headers = b"".join(_header(name, channels, tile, len(c), display, left_top) + attributes + b"\0" for (name, channels), c in zip(parts, chunks))
+    headers = b"".join(
+        _header(name, channels, tile, len(c), display, left_top) + attributes + b"\0" for (name, channels), c in zip(parts, chunks)
+    )
     head = struct.pack("<II", 20000630, flags) + headers + (b"\0" if many else b"")
     at = len(head) + 8 * sum(map(len, chunks))
     table = b""

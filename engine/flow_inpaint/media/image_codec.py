@@ -11,6 +11,11 @@ import numpy as np
 from ..errors import BadClip
 from .dpx import read_dpx
 from .exr import encode_exr, read_exr
+from .tiff_file import read_tiff, with_tags_of
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# What is wrong with a file is said in our own words.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def read_image(path: Path, layer: str | None = None) -> tuple[np.ndarray, np.ndarray | None, int]:
@@ -38,6 +43,8 @@ def _read(path: Path, layer: str | None) -> tuple[np.ndarray, np.ndarray | None,
         raise BadClip(f"{path} has no layers, so there is no {layer!r} in it: only OpenEXR has any.")
     if path.suffix.lower() == ".dpx":
         return read_dpx(path, data)
+    if data.startswith(_TIFF):
+        return read_tiff(path, data)
     _check_whole(path, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
@@ -98,4 +105,5 @@ def encode_image(suffix: str, rgb: np.ndarray, alpha: np.ndarray | None, depth: 
         image = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     else:
         image = cv2.merge((rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha))
-    return cv2.imencode(suffix, image)[1].tobytes()
+    data = cv2.imencode(suffix, image)[1].tobytes()
+    return with_tags_of(data, None) if data.startswith(_TIFF) else data
