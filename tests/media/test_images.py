@@ -1,6 +1,7 @@
 """Image files and sequences: exact numbers in and out, the right order, and clear refusals."""
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -126,6 +127,41 @@ def test_patterns(tmp_path: Path) -> None:
     assert shown(wide / "%04d.png") == shown(wide / "####.png") == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("names", "pattern", "says"),
+    [
+        (["s_-002.png", "s_-001.png", "s_0000.png", "s_0001.png"], "s_%04d.png", "has images before number 0, such as s_-001.png"),
+        (["s-2.png", "s-1.png", "s0.png", "s1.png"], "s%d.png", "has images before number 0, such as s-1.png"),
+        (["s998.png", "s999.png", "s1000.png", "s1001.png"], "s%04d.png", r"has s999.png before its first image, .* write s%d.png"),
+        (["s98.png", "s99.png", "s100.png", "s101.png"], "s###.png", r"has s99.png before its first image, .* write s%d.png"),
+    ],
+)
+def test_images_that_run_on_under_other_names_are_not_lost(tmp_path: Path, names: list[str], pattern: str, says: str) -> None:
+    folder = sequence(tmp_path / "a", names)
+    assert re.search(says, refusal(folder / pattern))
+    sequence(tmp_path / "b", names[2:])
+    assert shown(tmp_path / "b" / pattern) == [0, 1]
+    if "%d" in says:
+        assert shown(folder / "s%d.png") == [0, 1, 2, 3]
+
+
+def test_other_sequences_in_the_folder_do_not_matter(tmp_path: Path) -> None:
+    folder = sequence(tmp_path / "a", ["s0101.png", "s0102.png", "s7.png", "s8.png", "t0100.png", "s-0100.png"])
+    assert shown(folder / "s%04d.png") == [0, 1]
+
+
+def test_a_pattern_is_proposed_that_fits(tmp_path: Path) -> None:
+    for names, pattern in (
+        (["a_001.png", "b_001.png", "b_002.png", "b_003.png"], "b_%03d.png"), (["v2_9.exr", "v2_10.exr", "ref_1.exr"], "v2_%d.exr"),
+        (["one.png", "two.png"], "name_%04d.png"),
+    ):  # fmt: skip
+        folder = tmp_path / names[0]
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(b"")
+        assert refusal(folder).endswith(f"give a pattern such as {folder / pattern}.")
+
+
 def test_one_image_is_a_clip_of_one_frame(tmp_path: Path) -> None:
     folder = sequence(tmp_path / "a", ["plate_1.png", "plate_2.png"])
     assert shown(folder / "plate_2.png") == [1]
@@ -158,6 +194,8 @@ def test_refusals_by_name(tmp_path: Path) -> None:
     gap = sequence(tmp_path / "gap", ["a1.png", "a2.png", "a4.png"])
     assert "image 3 is missing between a2.png and a4.png" in refusal(gap)
     assert "image 3 is missing" in refusal(gap / "a%d.png")
+    gaps = sequence(tmp_path / "gaps", [f"a{k}.png" for k in (1, 2, 4, 5, 9, 10, 12)])
+    assert refusal(gaps).endswith("image 3 is missing between a2.png and a4.png; so are 6 to 8, 11.")
     assert "more than one image sequence" in refusal(sequence(tmp_path / "mixed", ["a1.png", "a2.png", "b1.png"]))
     assert "more than one image sequence" in refusal(sequence(tmp_path / "kinds", ["a1.png", "a2.jpg"]))
     assert "two images with one number" in refusal(sequence(tmp_path / "twice", ["a1.png", "a01.png"]))
