@@ -97,6 +97,18 @@ def test_numbers_are_the_files_own_whatever_its_metadata_say(tmp_path: Path) -> 
     np.testing.assert_array_equal(read_image(turned)[0], read_image(straight)[0])
 
 
+def test_what_png_says_about_its_numbers_leads_to_no_warnings(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Blender's PNGs have the same EXIF block twice."""
+    image = noise(np.uint16)
+    data = encode_image(".png", image, None, 16)
+    exif = b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHIHH", 274, 3, 1, 6, 0) + bytes(4)
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    file = tmp_path / "a.png"
+    file.write_bytes(data[:33] + chunk + data[33:-12] + chunk + data[-12:])
+    np.testing.assert_array_equal(read_image(file)[0], image)
+    assert capfd.readouterr() == ("", "")
+
+
 def sequence(folder: Path, names: list[str], size: tuple[int, int] = (8, 12)) -> Path:
     """Images whose every pixel is the place of their name in `names`."""
     folder.mkdir(exist_ok=True)
