@@ -244,7 +244,7 @@ def numbers(indices: Sequence[int]) -> dict[str, Any]:
 
 
 def _pattern(where: Path, files: Sequence[str]) -> str | None:
-    """`name_####.png` when it means exactly these files of the folder in this order, and none goes on there with fewer digits or below 0."""
+    """`name_####.png` when it means exactly these files of the folder in this order, and none goes on with fewer digits or below 0."""
     begin = re.fullmatch(r"(.*?)(\d+)(\D*)", files[0])
     if begin is None:
         return None
