@@ -244,7 +244,7 @@ def numbers(indices: Sequence[int]) -> dict[str, Any]:
 
 
 def _pattern(where: Path, files: Sequence[str]) -> str | None:
-    """`name_####.png` when it means exactly these files of the folder in this order."""
+    """`name_####.png` when it means exactly these files of the folder in this order, and none goes on with fewer digits or below 0."""
     begin = re.fullmatch(r"(.*?)(\d+)(\D*)", files[0])
     if begin is None:
         return None
@@ -255,7 +255,7 @@ def _pattern(where: Path, files: Sequence[str]) -> str | None:
     padded = f"%0{width}d"
     if list(files) != [before + padded % number + after for number in range(start, start + len(files))]:
         return None
-    there, alike = listed(where), re.compile(f"{re.escape(before)}\\d{{{width},}}{re.escape(after)}")
+    there, alike = listed(where), re.compile(f"{re.escape(before)}-?\\d+{re.escape(after)}")
     if not there.issuperset(files) or any(map(alike.fullmatch, there.difference(files))):
         return None
     return f"{before}{'#' * width}{after}"

@@ -33,5 +33,21 @@ def many() -> dict[str, Any]:
     return {"own": min(own), "listings": len(listings) / len(own), "document": resolved.document}
 
 
+def among_others() -> list[str]:
+    """The names of the images that are linked for a strip beside whose first image lie others with fewer digits."""
+    folder = stage.WORK / "others"
+    folder.mkdir()
+    image = stage.CLIPS / "matte" / sorted(os.listdir(stage.CLIPS / "matte"))[0]
+    for number in range(998, 1004):
+        os.link(image, folder / f"many_{number}.png")
+    scene = stage.scene(size=(160, 96))
+    for channel in (1, 2):
+        strip = stage.strips(scene).new_image("Others", str(folder / "many_1000.png"), channel, 1)
+        for number in range(1001, 1004):
+            strip.elements.append(f"many_{number}.png")
+    resolved = strips.resolve(scene, "Others", 2, stage.WORK / "job of others")
+    return [file.name for file in resolved.links[0].files] if resolved.links else []
+
+
 if __name__ == "__main__":
-    stage.answer({"many": many})
+    stage.answer({"many": many, "among others": among_others})

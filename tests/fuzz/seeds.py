@@ -16,6 +16,7 @@ from dpx_files import dpx  # noqa: E402
 from exr_files import exr_bytes  # noqa: E402
 from flow_inpaint.media.image_codec import encode_image  # noqa: E402
 from footage import encode  # noqa: E402
+from tiff_files import tiff_bytes  # noqa: E402
 
 COUNT = 12
 SIZE = (64, 48)
@@ -51,6 +52,8 @@ def write_seeds(folder: Path) -> list[Path]:
         "a.png": encode_image(".png", rough, None, 8),
         "deep.png": encode_image(".png", rough.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257, 16),
         "a.tif": encode_image(".tif", rough, alpha, 8),
+        "planes.tif": tiff_bytes(rough.astype(np.uint16) * 257, planes=True, t34675=b"a profile"),
+        "grey.tif": tiff_bytes(rough[..., :2].copy(), ">", t338=2, t274=6),
         "deep.tif": encode_image(".tif", rough.astype(np.uint16) * 257, None, 16),
         "half.exr": encode_image(".exr", rough.astype(np.float32) / 50, None, 16),
         "float.exr": encode_image(".exr", rough.astype(np.float32) / 50, alpha.astype(np.float32) / 255, 32),

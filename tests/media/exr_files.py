@@ -8,12 +8,23 @@ import numpy as np
 Channels = dict[str, np.ndarray]
 
 
-def exr_bytes(parts: list[tuple[str, Channels]], tile: int | None = None, attributes: bytes = b"") -> bytes:
-    """A file of the parts (name, channels (H, W) float16, float32 or uint32). One part without a name makes a plain file."""
+def exr_bytes(
+    parts: list[tuple[str, Channels]],
+    tile: int | None = None,
+    attributes: bytes = b"",
+    display: tuple[int, ...] = (),
+    left_top: tuple[int, int] = (0, 0),
+) -> bytes:
+    """A file of the parts (name, channels (H, W) float16, float32 or uint32). One part without a name makes a plain file.
+
+    `left_top` is where the channels lie in the plane, `display` the window that is to be seen: theirs unless told.
+    """
     many = len(parts) > 1 or bool(parts[0][0])
     flags = 2 | (0x1000 if many else 0x200 if tile else 0)
-    chunks = [_chunks(number if many else None, channels, tile) for number, (_, channels) in enumerate(parts)]
-    headers = b"".join(_header(name, channels, tile, len(c)) + attributes + b"\0" for (name, channels), c in zip(parts, chunks))
+    chunks = [_chunks(number if many else None, channels, tile, left_top[1]) for number, (_, channels) in enumerate(parts)]
+    headers = b"".join(
+        _header(name, channels, tile, len(c), display, left_top) + attributes + b"\0" for (name, channels), c in zip(parts, chunks)
+    )
     head = struct.pack("<II", 20000630, flags) + headers + (b"\0" if many else b"")
     at = len(head) + 8 * sum(map(len, chunks))
     table = b""
@@ -27,13 +38,15 @@ def _attribute(name: str, kind: str, value: bytes) -> bytes:
     return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<I", len(value)) + value
 
 
-def _header(name: str, channels: Channels, tile: int | None, count: int) -> bytes:
+def _header(name: str, channels: Channels, tile: int | None, count: int, display: tuple[int, ...], left_top: tuple[int, int]) -> bytes:
     height, width = next(iter(channels.values())).shape
-    window = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    left, top = left_top
+    window = struct.pack("<4i", left, top, left + width - 1, top + height - 1)
+    shown = struct.pack("<4i", *display) if display else window
     kinds = {"uint32": 0, "float16": 1, "float32": 2}
     listed = b"".join(c.encode() + b"\0" + struct.pack("<iB3xii", kinds[channels[c].dtype.name], 0, 1, 1) for c in sorted(channels))
     out = _attribute("channels", "chlist", listed + b"\0") + _attribute("compression", "compression", b"\0")
-    out += _attribute("dataWindow", "box2i", window) + _attribute("displayWindow", "box2i", window)
+    out += _attribute("dataWindow", "box2i", window) + _attribute("displayWindow", "box2i", shown)
     out += _attribute("lineOrder", "lineOrder", b"\0") + _attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
     out += _attribute("screenWindowCenter", "v2f", struct.pack("<ff", 0, 0)) + _attribute("screenWindowWidth", "float", struct.pack("<f", 1))
     if tile:
@@ -44,7 +57,7 @@ def _header(name: str, channels: Channels, tile: int | None, count: int) -> byte
     return out
 
 
-def _chunks(number: int | None, channels: Channels, tile: int | None) -> list[bytes]:
+def _chunks(number: int | None, channels: Channels, tile: int | None, first_line: int) -> list[bytes]:
     height, width = next(iter(channels.values())).shape
     own = b"" if number is None else struct.pack("<i", number)
     found = []
@@ -53,6 +66,6 @@ def _chunks(number: int | None, channels: Channels, tile: int | None) -> list[by
             rows = range(top, min(top + (tile or 1), height))
             columns = slice(left, left + (tile or width))
             data = b"".join(channels[c][y, columns].tobytes() for y in rows for c in sorted(channels))
-            place = struct.pack("<4i", left // tile, top // tile, 0, 0) if tile else struct.pack("<i", top)
+            place = struct.pack("<4i", left // tile, top // tile, 0, 0) if tile else struct.pack("<i", first_line + top)
             found.append(own + place + struct.pack("<I", len(data)) + data)
     return found

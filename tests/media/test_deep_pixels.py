@@ -93,6 +93,58 @@ def test_yuv(tmp_path: Path, pixel_format: str, range_: int, tags: str) -> None:
             assert np.abs(b[covered] - expected[number]).max() < 0.51
 
 
+def unpacked(pixel_format: str, raw: np.ndarray) -> list[np.ndarray]:
+    """Luma, blue, red and alpha of a packed picture as its bytes (H, W * bytes of a pixel) say them."""
+    if pixel_format in ("vyu444", "uyva", "vuya", "ayuv"):
+        order = {"vyu444": (1, 2, 0), "uyva": (1, 0, 2, 3), "vuya": (2, 1, 0, 3), "ayuv": (1, 2, 3, 0)}[pixel_format]
+        samples = raw.reshape(HEIGHT, WIDTH, -1)
+        return [samples[..., k] for k in order]
+    if pixel_format == "v30xle":
+        words = raw.view("<u4")
+        return [words >> shift & 1023 for shift in (12, 2, 22)]
+    pairs = raw.view("<u2").reshape(HEIGHT, WIDTH // 2, 4) >> (16 - int(pixel_format[2:4]))
+    return [pairs[..., 0::2].reshape(HEIGHT, WIDTH), pairs[..., 1], pairs[..., 3]]
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "container", "made"),
+    [
+        ("vyu444", "mov", "yuv444p"), ("uyva", "mov", "yuva444p"), ("v30xle", "mov", "yuv444p10le"),
+        ("vuya", "nut", "yuva444p"), ("ayuv", "nut", "yuva444p"), ("y210le", "nut", "yuv422p10le"), ("y216le", "nut", "yuv422p16le"),
+    ],
+)  # fmt: skip
+def test_uncompressed_yuv(tmp_path: Path, pixel_format: str, container: str, made: str) -> None:
+    """QuickTime's v308, v408 and v410 among them: YUV that is stored pixel by pixel is YUV too."""
+    if pixel_format not in av.video.format.names:
+        pytest.skip(f"this FFmpeg does not know {pixel_format}")
+    generator, pictures = np.random.default_rng(8), []
+    with av.open(str(tmp_path / f"a.{container}"), "w") as out:
+        stream = out.add_stream("rawvideo", rate=24)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixel_format
+        for k in range(2):
+            frame = av.VideoFrame(WIDTH, HEIGHT, pixel_format)
+            plane = frame.planes[0]
+            bytes_ = np.frombuffer(plane, np.uint8).reshape(HEIGHT, plane.line_size)
+            bytes_[...] = generator.integers(0, 256, bytes_.shape)
+            if pixel_format == "y210le":
+                bytes_[:, ::2] &= 0xC0
+            if pixel_format == "v30xle":
+                bytes_[:, ::4] &= 0xFC
+            each = 3 if pixel_format == "vyu444" else 4
+            pictures.append(bytes_[:, : WIDTH * each].copy())
+            frame.pts = k
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    result, notes = render(tmp_path / f"a.{container}", tmp_path / "out.mkv", "ffv1")
+    after, tags = plain(result.path)
+    assert notes == [] and tags[0] == made
+    hole = blob(HEIGHT, WIDTH)
+    for raw, new in zip(pictures, after, strict=True):
+        for a, b in zip(unpacked(pixel_format, raw), new, strict=True):
+            kept = ~chroma_covered(hole, b)
+            np.testing.assert_array_equal(a[kept], b[kept])
+
+
 @pytest.mark.parametrize("pixel_format", ["gbrp", "gbrp10le", "gbrp12le", "gbrp16le", "gbrap", "gbrap10le", "gbrap16le"])
 def test_rgb_video(tmp_path: Path, pixel_format: str) -> None:
     source = tmp_path / "a.nut"

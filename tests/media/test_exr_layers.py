@@ -1,6 +1,7 @@
 """OpenEXR as compositors write it: layers, parts, tiles; and what of it is refused, in one sentence."""
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from flow_inpaint.errors import BadClip, BadParameter
 from flow_inpaint.job import ClipSpec, Job
 from flow_inpaint.media import open_source
 from flow_inpaint.media.exr import encode_exr
+from flow_inpaint.media.exr_file import ExrFile
 from flow_inpaint.media.image_codec import read_image
+from flow_inpaint.media.image_tags import tagged
 from flow_inpaint.pipeline import run
 
 SHAPE = (21, 37)
@@ -59,6 +62,30 @@ def test_parts_by_name(tmp_path: Path, tile: int | None) -> None:
     np.testing.assert_array_equal(read_image(file, "light.key")[0], rgb_of(parts[2][1], "key"))
     with pytest.raises(BadClip, match="layers beauty, clean, key"):
         read_image(file, "nothing")
+
+
+@pytest.mark.parametrize("names", [[""], ["beauty", "clean"]], ids=["plain", "parts"])
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize(
+    ("display", "left_top"),
+    [((100, 50, 136, 70), (100, 50)), ((100, 50, 140, 75), (103, 52)), ((105, 55, 120, 65), (100, 50)), ((-20, -8, 16, 12), (-20, -8))],
+    ids=["elsewhere", "larger", "smaller", "negative"],
+)
+def test_a_display_window_that_does_not_begin_at_the_corner(
+    tmp_path: Path, names: list[str], tile: int | None, display: tuple[int, int, int, int], left_top: tuple[int, int]
+) -> None:
+    found = channels("RGB")
+    file = write(tmp_path / "a.exr", exr_bytes([(name, found) for name in names], tile, display=display, left_top=left_top))
+    (x, y), (x0, y0, x1, y1) = left_top, display
+    plane = np.zeros((200, 300, 3), np.float32)
+    plane[100 + y : 100 + y + SHAPE[0], 100 + x : 100 + x + SHAPE[1]] = rgb_of(found)
+    wanted = plane[100 + y0 : 101 + y1, 100 + x0 : 101 + x1]
+    np.testing.assert_array_equal(read_image(file)[0], wanted)
+    # And what is made of it lies where the source does.
+    again = tagged(encode_exr(wanted, None, half=True), file)
+    part = ExrFile.parse(again).parts[0]
+    assert part.attributes["displayWindow"][1] == part.attributes["dataWindow"][1] == struct.pack("<4i", *display)
+    np.testing.assert_array_equal(read_image(write(tmp_path / "b.exr", again))[0], wanted)
 
 
 def test_a_job_names_its_layers(tmp_path: Path) -> None:

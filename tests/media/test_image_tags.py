@@ -63,6 +63,20 @@ def test_chunks_of_png(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(result.path / "1.png")[0][:4], rgb[:4])
 
 
+@pytest.mark.parametrize(("kind", "channels"), [(0, 1), (4, 2)], ids=["grey", "grey with alpha"])
+def test_a_profile_of_grey_says_nothing_of_rgb(tmp_path: Path, kind: int, channels: int) -> None:
+    (tmp_path / "in").mkdir()
+    rows = np.random.default_rng(0).integers(0, 256, (48, 64 * channels), np.uint8)
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 8, kind, 0, 0, 0))
+    tags = chunk(b"iCCP", b"grey\0\0" + zlib.compress(b"GRAY" * 40)) + chunk(b"gAMA", struct.pack(">I", 45455))
+    (tmp_path / "in/1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + tags + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+    result, _ = render(tmp_path / "in", tmp_path / "out", "png")
+    made = (result.path / "1.png").read_bytes()
+    assert b"gAMA" in made and b"iCCP" not in made
+    np.testing.assert_array_equal(read_image(result.path / "1.png")[0][:4], np.repeat(rows.reshape(48, 64, channels)[:4, :, :1], 3, axis=2))
+
+
 def test_another_kind_of_file_takes_over_nothing(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path / "in", 2, np.uint16)
     result, _ = render(folder, tmp_path / "out", "tiff")

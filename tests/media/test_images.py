@@ -1,6 +1,7 @@
 """Image files and sequences: exact numbers in and out, the right order, and clear refusals."""
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -96,6 +97,18 @@ def test_numbers_are_the_files_own_whatever_its_metadata_say(tmp_path: Path) -> 
     np.testing.assert_array_equal(read_image(turned)[0], read_image(straight)[0])
 
 
+def test_what_png_says_about_its_numbers_leads_to_no_warnings(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Blender's PNGs have the same EXIF block twice."""
+    image = noise(np.uint16)
+    data = encode_image(".png", image, None, 16)
+    exif = b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHIHH", 274, 3, 1, 6, 0) + bytes(4)
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    file = tmp_path / "a.png"
+    file.write_bytes(data[:33] + chunk + data[33:-12] + chunk + data[-12:])
+    np.testing.assert_array_equal(read_image(file)[0], image)
+    assert capfd.readouterr() == ("", "")
+
+
 def sequence(folder: Path, names: list[str], size: tuple[int, int] = (8, 12)) -> Path:
     """Images whose every pixel is the place of their name in `names`."""
     folder.mkdir(exist_ok=True)
@@ -124,6 +137,41 @@ def test_patterns(tmp_path: Path) -> None:
     assert shown(folder / "x_%04d.png") == shown(folder / "x_####.png") == shown(folder / "x_%d.png") == [0, 1, 2]
     wide = sequence(tmp_path / "b", ["9999.png", "10000.png"])
     assert shown(wide / "%04d.png") == shown(wide / "####.png") == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "says"),
+    [
+        (["s_-002.png", "s_-001.png", "s_0000.png", "s_0001.png"], "s_%04d.png", "has images before number 0, such as s_-001.png"),
+        (["s-2.png", "s-1.png", "s0.png", "s1.png"], "s%d.png", "has images before number 0, such as s-1.png"),
+        (["s998.png", "s999.png", "s1000.png", "s1001.png"], "s%04d.png", r"has s999.png before its first image, .* write s%d.png"),
+        (["s98.png", "s99.png", "s100.png", "s101.png"], "s###.png", r"has s99.png before its first image, .* write s%d.png"),
+    ],
+)
+def test_images_that_run_on_under_other_names_are_not_lost(tmp_path: Path, names: list[str], pattern: str, says: str) -> None:
+    folder = sequence(tmp_path / "a", names)
+    assert re.search(says, refusal(folder / pattern))
+    sequence(tmp_path / "b", names[2:])
+    assert shown(tmp_path / "b" / pattern) == [0, 1]
+    if "%d" in says:
+        assert shown(folder / "s%d.png") == [0, 1, 2, 3]
+
+
+def test_other_sequences_in_the_folder_do_not_matter(tmp_path: Path) -> None:
+    folder = sequence(tmp_path / "a", ["s0101.png", "s0102.png", "s7.png", "s8.png", "t0100.png", "s-0100.png"])
+    assert shown(folder / "s%04d.png") == [0, 1]
+
+
+def test_a_pattern_is_proposed_that_fits(tmp_path: Path) -> None:
+    for names, pattern in (
+        (["a_001.png", "b_001.png", "b_002.png", "b_003.png"], "b_%03d.png"), (["v2_9.exr", "v2_10.exr", "ref_1.exr"], "v2_%d.exr"),
+        (["one.png", "two.png"], "name_%04d.png"),
+    ):  # fmt: skip
+        folder = tmp_path / names[0]
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(b"")
+        assert refusal(folder).endswith(f"give a pattern such as {folder / pattern}.")
 
 
 def test_one_image_is_a_clip_of_one_frame(tmp_path: Path) -> None:
@@ -158,6 +206,8 @@ def test_refusals_by_name(tmp_path: Path) -> None:
     gap = sequence(tmp_path / "gap", ["a1.png", "a2.png", "a4.png"])
     assert "image 3 is missing between a2.png and a4.png" in refusal(gap)
     assert "image 3 is missing" in refusal(gap / "a%d.png")
+    gaps = sequence(tmp_path / "gaps", [f"a{k}.png" for k in (1, 2, 4, 5, 9, 10, 12)])
+    assert refusal(gaps).endswith("image 3 is missing between a2.png and a4.png; so are 6 to 8, 11.")
     assert "more than one image sequence" in refusal(sequence(tmp_path / "mixed", ["a1.png", "a2.png", "b1.png"]))
     assert "more than one image sequence" in refusal(sequence(tmp_path / "kinds", ["a1.png", "a2.jpg"]))
     assert "two images with one number" in refusal(sequence(tmp_path / "twice", ["a1.png", "a01.png"]))

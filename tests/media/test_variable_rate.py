@@ -176,3 +176,13 @@ def test_a_constant_rate_that_the_header_does_not_name(tmp_path: Path, name: str
     with open_source(ClipSpec(path)) as source:
         assert source.info.time_base is None
         assert abs(source.info.rate - 24) < 0.02
+
+
+def test_one_frame_left_out_where_time_is_counted_in_frames(tmp_path: Path) -> None:
+    """In a unit as long as a frame nothing is rounded: a frame that is late by one unit is late."""
+    clip = encode(tmp_path / "a.mov", 24, container_options={"video_track_timescale": "25"}, stamp=lambda k: k + (k > 9))
+    with open_source(ClipSpec(clip)) as source:
+        assert source.info.time_base == Fraction(1, 25)
+        assert [round(float(source.seconds(k) - source.seconds(0)) * 25) for k in (0, 9, 10, 23)] == [0, 9, 11, 24]
+    with open_source(ClipSpec(clip, rate=25.0)) as source:
+        assert [counter_of(picture.rgb) for picture in source.read(8, 12)] == [8, 9, 9, 10, 11]

@@ -240,9 +240,43 @@ def test_no_frames(tmp_path: Path, name: str) -> None:
     assert re.search("holds no video|not a video", refusal(file))
 
 
+@pytest.mark.parametrize(("codec", "pixel_format"), [("png", "rgb24"), ("qtrle", "rgb24"), ("v210", "yuv422p10le")])
+def test_interlaced_as_only_the_container_says(tmp_path: Path, codec: str, pixel_format: str) -> None:
+    clip = encode(tmp_path / "tv.mov", 3, codec=codec, pixel_format=pixel_format, options={"field_order": "tt"})
+    assert refusal(clip) == f"{clip} is interlaced: deinterlace it first, for example with ffmpeg -i IN -vf bwdif OUT."
+    assert shown(encode(tmp_path / "film.mov", 3, codec=codec, pixel_format=pixel_format)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("pixel_format", "says"), [("xyz12le", "the colour space XYZ"), ("bayer_rggb8", "a sensor's mosaic")])
+def test_samples_that_are_no_picture_as_they_are(tmp_path: Path, pixel_format: str, says: str) -> None:
+    with av.open(str(tmp_path / "a.nut"), "w") as out:
+        stream = out.add_stream("rawvideo", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
+        frame = av.VideoFrame(64, 48, pixel_format)
+        np.frombuffer(frame.planes[0], np.uint8)[...] = 0
+        frame.pts = 0
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert f"a.nut has {says}" in refusal(tmp_path / "a.nut")
+
+
 def test_interlaced(tmp_path: Path) -> None:
     clip = encode(tmp_path / "tv.mp4", 6, options={"flags": "+ildct+ilme", "x264-params": "interlaced=1"})
     assert refusal(clip) == f"{clip} is interlaced: deinterlace it first, for example with ffmpeg -i IN -vf bwdif OUT."
+
+
+@pytest.mark.parametrize("dropped", [(5,), (5, 6, 12), (22,)])
+def test_avi_with_dropped_frames(tmp_path: Path, dropped: tuple[int, ...]) -> None:
+    """Recorders that could not follow leave an empty place in the file, which its header counts."""
+    places = [k for k in range(24) if k not in dropped]
+    clip = encode(tmp_path / "a.avi", len(places), codec="mpeg4", options={"g": "6"}, stamp=lambda k: places[k])
+    with open_source(ClipSpec(clip)) as source:
+        assert source.info.count == len(places) and source.info.time_base is not None
+        assert [counter_of(picture.rgb) for picture in source.read(0, len(places) - 1)] == list(range(len(places)))
+        assert [round(float(source.seconds(k) - source.seconds(0)) * 25) for k in range(len(places))] == places
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * 0.9)])
+    assert "cut short" in refusal(cut) or "damaged" in refusal(cut)
 
 
 def test_time_stamps_that_are_missing(tmp_path: Path) -> None:

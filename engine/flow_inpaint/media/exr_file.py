@@ -36,6 +36,11 @@ class Part:
         left, top, right, bottom = struct.unpack("<4i", self.attributes["displayWindow"][1])
         return right - left + 1, bottom - top + 1
 
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Left and top of the display window."""
+        return struct.unpack("<2i", self.attributes["displayWindow"][1][:8])
+
     def layers(self) -> list[str]:
         """The layers that are pictures, "" for the channels without one."""
         found: dict[str, set[str]] = {}
@@ -104,7 +109,8 @@ class ExrFile:
         return named[0] if named else None
 
     def alone(self, number: int) -> bytes | None:
-        """The part as a file of its own; None when some of it is missing. What it holds is the same to the last bit."""
+        """The part as a file of its own whose display window begins at 0, 0, as the decoder takes it; None when some of it is missing.
+        What it holds is the same to the last bit."""
         part, chunks = self.parts[number], []
         begins = self.table + 8 * sum(self._entries(k) for k in range(number))
         if begins + 8 * part.chunk_count > len(self.data):
@@ -126,13 +132,30 @@ class ExrFile:
                 return None
             chunks.append(self.data[at:end])
         if not own:
-            return self.data
+            return self.moved(0, 0)
         header = struct.pack("<II", _MAGIC, self.flags & _VERSION_AND_NAMES | (_TILED if part.tiled else 0))
         for name, (kind, value) in part.attributes.items():
             if name not in ("name", "type", "chunkCount", "view"):
                 header += name.encode("latin-1") + b"\0" + kind.encode("latin-1") + b"\0" + struct.pack("<I", len(value)) + value
         header += b"\0"
-        return header + _table(chunks, len(header) + 8 * len(chunks)) + b"".join(chunks)
+        single = header + _table(chunks, len(header) + 8 * len(chunks)) + b"".join(chunks)
+        return ExrFile.parse(single).moved(0, 0)
+
+    def moved(self, left: int, top: int) -> bytes:
+        """A whole file of one part with its picture elsewhere in the plane: its display window begins at `left`, `top`."""
+        part = self.parts[0]
+        right, down = left - part.origin[0], top - part.origin[1]
+        if not right and not down:
+            return self.data
+        data = bytearray(self.data)
+        for name in (b"displayWindow", b"dataWindow"):
+            at = data.index(name + b"\0box2i\0", 0, self.table) + len(name) + 11
+            x0, y0, x1, y1 = struct.unpack_from("<4i", data, at)
+            struct.pack_into("<4i", data, at, x0 + right, y0 + down, x1 + right, y1 + down)
+        if not part.tiled:  # lines say where they lie, tiles their number
+            for offset in struct.unpack_from(f"<{part.chunk_count}Q", data, self.table):
+                struct.pack_into("<i", data, offset, struct.unpack_from("<i", data, offset)[0] + down)
+        return bytes(data)
 
     def _entries(self, number: int) -> int:
         """The length of a part's table of offsets."""

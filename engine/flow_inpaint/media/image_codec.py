@@ -11,6 +11,12 @@ import numpy as np
 from ..errors import BadClip
 from .dpx import read_dpx
 from .exr import encode_exr, read_exr
+from .tiff_file import read_tiff, with_tags_of
+
+_PNG = b"\x89PNG"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# What is wrong with a file is said in our own words.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def read_image(path: Path, layer: str | None = None) -> tuple[np.ndarray, np.ndarray | None, int]:
@@ -38,7 +44,11 @@ def _read(path: Path, layer: str | None) -> tuple[np.ndarray, np.ndarray | None,
         raise BadClip(f"{path} has no layers, so there is no {layer!r} in it: only OpenEXR has any.")
     if path.suffix.lower() == ".dpx":
         return read_dpx(path, data)
+    if data.startswith(_TIFF):
+        return read_tiff(path, data)
     _check_whole(path, data)
+    if data.startswith(_PNG):
+        data = _samples_alone(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     except cv2.error:
@@ -71,7 +81,7 @@ def _check_whole(path: Path, data: bytes) -> None:
     whole = True
     if data.startswith(b"\xff\xd8"):
         whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-    elif data.startswith(b"\x89PNG"):
+    elif data.startswith(_PNG):
         whole = _whole_png(data)
     if not whole:
         raise BadClip(f"{path} is damaged or cut short: use a sound copy.")
@@ -90,6 +100,21 @@ def _whole_png(data: bytes) -> bool:
     return False
 
 
+def _samples_alone(data: bytes) -> bytes:
+    """A whole PNG without what it says about its numbers: they are taken as they are, and libpng warns on standard error of what it does
+    not like there, such as in every PNG that Blender renders."""
+    kept, at = [data[:8]], 8
+    while at < len(data):
+        end = at + 12 + struct.unpack_from(">I", data, at)[0]
+        kind = data[at + 4 : at + 8]
+        if kind[:1].isupper() or kind == b"tRNS":
+            kept.append(data[at:end])
+        if kind == b"IEND":
+            break
+        at = end
+    return b"".join(kept)
+
+
 def encode_image(suffix: str, rgb: np.ndarray, alpha: np.ndarray | None, depth: int) -> bytes:
     """The bytes of an image file that `read_image` gives back exactly. `suffix` is .png, .tif or .exr."""
     if suffix == ".exr":
@@ -98,4 +123,5 @@ def encode_image(suffix: str, rgb: np.ndarray, alpha: np.ndarray | None, depth: 
         image = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     else:
         image = cv2.merge((rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha))
-    return cv2.imencode(suffix, image)[1].tobytes()
+    data = cv2.imencode(suffix, image)[1].tobytes()
+    return with_tags_of(data, None) if data.startswith(_TIFF) else data

@@ -1,11 +1,13 @@
 """What an image file says about its numbers beside them: profile, primaries, aspect, timecode. Taken over into the result's file."""
 from __future__ import annotations
 
+import mmap
 import struct
 import zlib
 from pathlib import Path
 
 from .exr_file import ExrFile
+from .tiff_file import with_tags_of
 
 #: Written anew by the encoder, or true of the source's way of storage only.
 _OWN = {
@@ -14,6 +16,8 @@ _OWN = {
 }
 #: iCCP and sRGB, gAMA, cHRM: what the numbers mean; cICP: the same as H.273 says it; mDCV, cLLI: how bright; pHYs: the aspect.
 _CHUNKS = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"pHYs"}
+#: Kinds of PNG whose profile is one of grey, and says nothing of the RGB that is written.
+_GREY = {0, 4}
 _HEAD = 1 << 20
 
 
@@ -22,6 +26,9 @@ def tagged(data: bytes, source: Path, layer: str | None = None) -> bytes:
     try:
         with source.open("rb") as file:
             head = file.read(_HEAD)
+            if head[:2] in (b"II", b"MM") and data[:2] == b"II":
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:  # the tags lie anywhere in it
+                    return with_tags_of(data, whole)
         if head.startswith(b"\x89PNG") and data.startswith(b"\x89PNG"):
             return _png(data, head)
         if head[:4] == data[:4] == b"\x76\x2f\x31\x01":
@@ -33,9 +40,10 @@ def tagged(data: bytes, source: Path, layer: str | None = None) -> bytes:
 
 def _png(data: bytes, head: bytes) -> bytes:
     chunks, at = b"", 8
+    wanted = _CHUNKS - {b"iCCP"} if head[25] in _GREY else _CHUNKS
     while at + 12 <= len(head) and head[at + 4 : at + 8] not in (b"IDAT", b"IEND"):
         end = at + 12 + struct.unpack_from(">I", head, at)[0]
-        if head[at + 4 : at + 8] in _CHUNKS and zlib.crc32(head[at + 4 : end - 4]) == struct.unpack_from(">I", head, end - 4)[0]:
+        if head[at + 4 : at + 8] in wanted and zlib.crc32(head[at + 4 : end - 4]) == struct.unpack_from(">I", head, end - 4)[0]:
             chunks += head[at:end]
         at = end
     begins = 33  # behind IHDR
@@ -54,7 +62,8 @@ def _exr(data: bytes, head: bytes, layer: str | None) -> bytes:
     moved = len(kept) + len(added) + 9 - made.table
     count = made.parts[0].chunk_count
     offsets = [offset + moved for offset in struct.unpack_from(f"<{count}Q", data, made.table)]
-    return data[:8] + kept + added + b"\0" + struct.pack(f"<{count}Q", *offsets) + data[made.table + 8 * count :]
+    whole = data[:8] + kept + added + b"\0" + struct.pack(f"<{count}Q", *offsets) + data[made.table + 8 * count :]
+    return ExrFile.parse(whole).moved(*part.origin)
 
 
 def _without(header: bytes, name: str) -> bytes:

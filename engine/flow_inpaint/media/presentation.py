@@ -52,12 +52,12 @@ class Presentation:
 
     def varies(self, last: int) -> bool:
         """Whether, up to frame `last`, the frames come at other times than a constant rate makes them, roundings aside."""
-        return self._late(last, self.rate) > max(_ROUNDED, self.time_base)
+        return self._late(last, self.rate) > max(_ROUNDED, _rounding(self.time_base, self.rate))
 
     @property
     def steady(self) -> bool:
         """Whether counting frames and counting time at `named_rate` are the same."""
-        return self._late(len(self.pts) - 1, self.named_rate) <= self.time_base
+        return self._late(len(self.pts) - 1, self.named_rate) <= _rounding(self.time_base, self.named_rate)
 
     def at_places(self, places: Sequence[int]) -> list[int]:
         """The frames that an editor shows which counts time and not frames: in its pictures `places`, from 0.
@@ -142,6 +142,9 @@ def _missing(
     path: Path, container: av.container.InputContainer, stream: av.VideoStream, pts: np.ndarray, rate: Fraction, there: int
 ) -> int:
     """How many frames more than are there the file's header announces."""
+    if stream.frames and container.format.name == "avi" and stream.base_rate:
+        # It counts places of equal length, those too that a recorder left empty where it could not follow.
+        there = max(there, round((int(pts[-1]) - (stream.start_time or 0)) * stream.time_base * stream.base_rate) + 1)
     if stream.frames:
         return max(stream.frames - there, 0)
     seconds = _header_duration(container, stream)
@@ -180,7 +183,12 @@ def _rate(pts: np.ndarray, stream: av.VideoStream) -> Fraction:
 def _misfit(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> tuple[int, bool]:
     """How many frames a rate puts out of place, and whether it misses any time stamp by more than a rounding."""
     late = _lateness(pts, time_base, rate)
-    return int(np.count_nonzero(late >= _LATE)), bool(late.max() / rate > max(_ROUNDED, time_base))
+    return int(np.count_nonzero(late >= _LATE)), bool(late.max() / rate > max(_ROUNDED, _rounding(time_base, rate)))
+
+
+def _rounding(time_base: Fraction, rate: Fraction) -> Fraction:
+    """By how many seconds a frame may be off because time is counted in units of `time_base`; a unit as long as a frame rounds nothing."""
+    return min(time_base, 1 / (2 * rate))
 
 
 def _lateness(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> np.ndarray:

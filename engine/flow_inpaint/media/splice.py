@@ -14,6 +14,7 @@ import av
 from ..busy_files import replace
 from ..errors import Aborted, BadClip, BadParameter
 from ..job import nameable
+from .audio_copy import LABELS
 from .matroska_aspect import RESERVE, write_pixel_aspect
 from .output_place import Claim, OutputFiles, writing
 from .timecode import timecode_of
@@ -169,7 +170,7 @@ def _remux(
     # The writer of timecode counts in frames and takes their rate from nowhere else.
     targets[video.index].codec_context.framerate = video.average_rate
     for stream in base.streams.audio:
-        targets[stream.index].metadata.update({key: value for key, value in stream.metadata.items() if key == "language"})
+        targets[stream.index].metadata.update({key: value for key, value in stream.metadata.items() if key in LABELS})
     if patch:
         targets[video.index].metadata["title"] = RESERVE
     replacements, frame = _replacements(pieces), 0

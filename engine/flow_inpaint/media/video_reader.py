@@ -23,6 +23,9 @@ from .video_cursor import VideoCursor, open_video, picture_stream, undecodable
 _CACHE_BYTES = 64 * 2**20
 _CACHE_FRAMES = 3
 _CURSORS = 2
+#: FFmpeg's field orders of interlaced footage, and codecs in whose frames nothing tells whether they are: there the container does.
+_FIELDS = {2, 3, 4, 5}
+_WITHOUT_FIELDS = {"png", "qtrle", "huffyuv", "ffvhuff", "magicyuv", "utvideo", "jpeg2000", "r210", "r10k"}
 
 
 class VideoSource:
@@ -189,7 +192,10 @@ class _FrameCache:
 def _survey(path: Path) -> tuple[Presentation, bool, str | None]:
     """What is shown, whether there is sound, and the timecode."""
     with open_video(path) as container:
-        shown = present(path, container, picture_stream(container))
+        stream = picture_stream(container)
+        if stream.codec_context.name in _WITHOUT_FIELDS and stream.codec_context.field_order in _FIELDS:
+            raise _interlaced(path)
+        shown = present(path, container, stream)
         return shown, bool(container.streams.audio), timecode_of(container)
 
 
@@ -200,10 +206,17 @@ def _format(frame: av.VideoFrame) -> tuple[str, int, int]:
 def _check_readable(path: Path, frame: av.VideoFrame) -> None:
     """Raises `BadClip` for footage whose pictures would not be the ones that a viewer sees."""
     _check_progressive(path, frame)
+    if frame.format.name.startswith(("xyz", "bayer")):
+        kind = "the colour space XYZ" if frame.format.name.startswith("xyz") else "a sensor's mosaic of colours"
+        raise BadClip(f"{path} has {kind}: convert it to RGB or YUV first.")
     if frame.colorspace in colour.UNREADABLE_MATRICES:
         raise BadClip(f"{path} uses the colour matrix {colour.UNREADABLE_MATRICES[frame.colorspace]}: convert it to BT.709 or RGB first.")
 
 
 def _check_progressive(path: Path, frame: av.VideoFrame) -> None:
     if frame.interlaced_frame:
-        raise BadClip(f"{path} is interlaced: deinterlace it first, for example with ffmpeg -i IN -vf bwdif OUT.")
+        raise _interlaced(path)
+
+
+def _interlaced(path: Path) -> BadClip:
+    return BadClip(f"{path} is interlaced: deinterlace it first, for example with ffmpeg -i IN -vf bwdif OUT.")

@@ -76,10 +76,11 @@ class VideoOutput:
                     self._container.metadata["timecode"] = label
             if self._patch_aspect:
                 self._stream.metadata["title"] = RESERVE
-            if self._audio is not None and not self._audio.add_to(self._container):
-                self.notes.append(f"{self._place.path.name} has no sound: its format cannot hold {self._audio.codecs}.")
-                self._audio.close()
-                self._audio = None
+            if self._audio is not None:
+                refused = self._audio.add_to(self._container)
+                if refused:
+                    lacks = "does not have all of the sound" if len(self._audio) else "has no sound"
+                    self.notes.append(f"{self._place.path.name} {lacks}: its format cannot hold {', '.join(refused)}.")
             self._open_encoder()
             self._container.start_encoding()
 
