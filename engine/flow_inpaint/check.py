@@ -12,6 +12,7 @@ from .clock import Clock
 from .evaluation.sheet import save_png
 from .flow import ESTIMATORS
 from .give_back import give_memory_back
+from .heeding import heeding
 from .job import Job
 from .machine import Machine
 from .media import Source
@@ -51,8 +52,10 @@ class Forecast:
 
 def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
+    clock = Clock(lambda progress: None, aborted)
     try:
-        return _checked(job, Clock(lambda progress: None, aborted))
+        with heeding(clock.check):
+            return _checked(job, clock)
     finally:
         give_memory_back()
 

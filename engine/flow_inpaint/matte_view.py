@@ -18,8 +18,10 @@ import cv2
 import numpy as np
 
 from . import effect
+from .clock import Clock
 from .effect import Value
-from .errors import Aborted, BadParameter
+from .errors import BadParameter
+from .heeding import heeding
 from .job import MaskPart, mask_parts
 from .media import ClipInfo, open_matte
 from .media.matte import spread
@@ -51,9 +53,10 @@ class MatteViewer:
 
     def view(self, wanted: Wanted, aborted: Callable[[], bool] = lambda: False) -> MatteView:
         """Raises what `open_matte` does."""
-        covered = self._covered(wanted)
-        if aborted():
-            raise Aborted("Stopped.")
+        clock = Clock(lambda progress: None, aborted)
+        with heeding(clock.check):
+            covered = self._covered(wanted)
+        clock.check()
         grow, below, feather = (int(wanted.params[name]) for name in ("mask_grow", "mask_grow_below", "mask_feather"))
         return _packed(*spread(covered, grow, below, feather))
 

@@ -11,6 +11,7 @@ from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
 from .errors import BadClip, Failed, Forgotten, OutOfMemory
 from .give_back import give_memory_back
+from .heeding import heeding
 from .job import Job
 from .job_key import job_key
 from .kept_work import WorkPlace, kept_work
@@ -74,8 +75,10 @@ def run(
     keep_work  asked when `aborted` was heeded: whether a later run is to go on from here (see `kept_work`)
     machine    with the weights to use; by default this one with what is installed, and the job's device
     """
+    clock = Clock(on_progress, aborted)
     try:
-        return _Run(job, Clock(on_progress, aborted), on_message, keep_work, machine).run()
+        with heeding(clock.check):
+            return _Run(job, clock, on_message, keep_work, machine).run()
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
     finally:
@@ -133,7 +136,7 @@ class _Run:
                     results.write(results.untouched(picture))
             else:
                 masked, unseen = self._filled(source, matte, surveyed, (first, last), results, stack)
-            for note in getattr(source, "notes", ()):
+            for note in (*getattr(source, "notes", ())):
                 self.say("warning", note)
             for note in (*matte.notes, *results.notes):
                 self.say("info", note)

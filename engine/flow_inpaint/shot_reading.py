@@ -11,6 +11,7 @@ import numpy as np
 from .clock import Clock
 from .cuts import CutFinder
 from .grain import grain_sample
+from .heeding import heed
 from .job import ReferenceSpec
 from .light import Glimpse, change_of_light, glimpse_of, seen_gain
 from .media import ClipInfo
@@ -91,6 +92,7 @@ class ShotReader:
         before: _Frame | None = None
         seen_before: _Seen | None = None
         for picture, (whole, share) in zip(pictures, mattes, strict=True):
+            heed()
             # A copy, so that what is kept of a frame does not keep the whole picture.
             part, hole = np.ascontiguousarray(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
             rgb, coded = self.tone.exposed(part), np.ascontiguousarray(self.tone.coded(part), self.store.dtype)

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import Failed
+from .heeding import heed
 
 _BLOCK = 1 << 24
 #: Before each record: a mark, the frame, the lengths of its description and of its data, and the checksum of all that and both.
@@ -165,6 +166,7 @@ class Records:
         """Finds what is whole. A record with lost pages is passed over; where there is no record, the file is cut off."""
         size, begin = os.fstat(self._file.fileno()).st_size, 0
         while begin + _HEAD.size <= size:
+            heed()
             self._file.seek(begin)
             mark, frame, shown_size, data_size, found = _HEAD.unpack(self._file.read(_HEAD.size))
             at = begin + _HEAD.size + shown_size
