@@ -96,12 +96,12 @@ class ShotReader:
             # A copy, so that what is kept of a frame does not keep the whole picture.
             part, hole = np.ascontiguousarray(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
             rgb, coded = self.tone.exposed(part), np.ascontiguousarray(self.tone.coded(part), self.store.dtype)
-            self.store.remember(picture.index, coded, hole, None if share is None else share[self.region])
+            is_cut = bool(finder and finder.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole))
+            begins = is_cut or picture.index == first
+            self.store.remember(picture.index, coded, hole, None if share is None else share[self.region], begins=begins)
             self._remember_reference(picture.index, coded, hole)
-            begins = picture.index == first
-            if finder and finder.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole):
+            if is_cut:
                 self.say("info", f"A new shot begins at frame {picture.index}.")
-                begins = True
             if begins:
                 self.store.begin_shot(picture.index, coded, hole)
             if before is not None and not begins and picture.index in looked_at:
