@@ -29,6 +29,8 @@ from .poisson import bounding_box
 
 #: Pixels of a picture; larger boxes are made smaller.
 _PIXELS = 400_000
+#: Of the footage, in pixels.
+_LARGEST = 2**28
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Wanted:
         size, params = document.get("size"), document.get("params") or {}
         if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(type(side) is int and 0 < side <= 65536 for side in size)):
             raise BadParameter(f"size has to be width and height in pixels, not {size!r}.")
+        if size[0] * size[1] > _LARGEST:
+            raise BadParameter(f"size cannot be {size!r}: no footage has more than {_LARGEST} pixels.")
         if not isinstance(params, Mapping):
             raise BadParameter("params has to be a table of parameter names and values.")
         return cls(tuple(size), mask_parts(document.get("mask"), Path()), effect.resolve(params))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import Failed
+from .errors import TOO_MANY, TOO_MANY_FILES, Failed
 from .heeding import heed
 
 _BLOCK = 1 << 24
@@ -264,6 +264,8 @@ def disk_trouble(path: Path, error: OSError) -> Failed:
     """What to say about an error at a file of the work folder."""
     if error.errno in (errno.ENOENT, errno.ESTALE):
         return Failed(f"The work folder {path.parent} was deleted while the job was running: run it again, it begins anew.")
+    if error.errno in TOO_MANY_FILES:
+        return Failed(TOO_MANY)
     return Failed(f"The work folder {path.parent} cannot be written: {error.strerror}. {_ADVICE}")
 
 
