@@ -178,6 +178,8 @@ def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
     given = document(tmp_path, *moving(1.2, 0, 4), coverage="none/cover.png")
     with pytest.raises(BadClip, match="cover.png cannot be written: there is no folder"):
         foretold(tmp_path, given)
+    with pytest.raises(BadClip, match="cover.png cannot be written: there is no folder"):
+        foretold(tmp_path, given | {"coverage": f"{'x' * 5000}/cover.png"})
     with pytest.raises(BadParameter, match="^coverage has to be a file name, not 3.$"):
         Job.from_document(given | {"coverage": 3}, tmp_path)
 

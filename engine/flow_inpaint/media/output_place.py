@@ -314,9 +314,9 @@ def refuse_sources(place: FilePlace | SequencePlace, info: ClipInfo, keep: Itera
 
 def refuse_picture(path: Path, read: Iterable[Path]) -> None:
     """Raises `BadClip` where a picture about the job would be written over what the job reads, or over what is no file."""
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise BadClip(f"{path} cannot be written: there is no folder {path.parent}.")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise BadClip(f"{path} is no file that a picture could replace: choose another name.")
     if _identity(path) in {_identity(file) for file in read}:
         raise BadClip(f"{path} is footage that this job reads: choose another name for the picture, it is never written over.")
