@@ -259,7 +259,11 @@ class SequencePlace:
             for name in moved:
                 _put_back(older / name, self.folder / name)
             raise
-        shutil.rmtree(self.part, ignore_errors=True)
+        with suppress(OSError):
+            for twin in older.iterdir():
+                twin.unlink()
+            older.rmdir()
+            self.part.rmdir()
         self._claim.give_up()
         return OutputFiles(self.folder, list(self.names))
 
