@@ -196,3 +196,52 @@ def test_a_lock_on_a_deleted_file_is_none(tmp_path: Path, monkeypatch: pytest.Mo
     second = Lock.take(path)
     assert second is not None and path.exists() and Lock.take(path, patience=0) is None
     second.release()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes as POSIX has them")
+def test_a_pipe_among_the_work_is_not_waited_for(place: Path) -> None:
+    folder = leave(A)
+    (folder / cache.ABOUT).unlink()
+    os.mkfifo(folder / cache.ABOUT)
+    done = subprocess.run([sys.executable, "-m", "flow_inpaint", "cache", "list"], capture_output=True, text=True, timeout=20, check=True)
+    assert A in done.stdout and "source   unknown" in done.stdout
+
+
+def test_notes_without_an_end_or_a_bottom(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = leave(A)
+    (folder / cache.ABOUT).write_text("[" * 200_000)
+    assert [one.stage for one in cache.entries()] == [""]
+    monkeypatch.setattr(cache, "_LONGEST", 1000)
+    (folder / cache.ABOUT).write_text(json.dumps({"stage": "flow", "source": "x" * 2000}))
+    assert [one.stage for one in cache.entries()] == [""]
+
+
+def test_names_do_nothing_to_the_terminal(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leave(A, output="/a\nb\x1b[2J\x9b31m")
+    assert cli.main(["cache", "list"]) == 0
+    assert "  output   /a b\\x1b[2J\\x9b31m\n" in capsys.readouterr().out
+    assert str(Failed("/a\nb\x1b[2J is bad.")) == "/a b\\x1b[2J is bad."
+
+
+def test_one_folder_that_cannot_be_deleted_keeps_none_of_the_others(place: Path) -> None:
+    for name in (A, B, C):
+        leave(name)
+    (place / B / cache.LOCK).unlink()
+    (place / B / cache.LOCK).mkdir()
+    with pytest.raises(Failed, match=f"^The work folder {place / B} cannot be deleted"):
+        cache.clear()
+    assert os.listdir(place) == [B]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links as POSIX has them")
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x" * 100)
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    lock = Lock.take(tmp_path / "lock")
+    lock.say(b"mine")
+    assert (tmp_path / "precious").read_text() == "x" * 100 and Lock.said(tmp_path / "lock") == b"mine"
+    lock.release()
+    (tmp_path / "lock").unlink()
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError):
+        Lock.said(tmp_path / "lock")

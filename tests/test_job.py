@@ -248,3 +248,17 @@ def test_passes_keep_the_descriptors_order(tmp_path):
     assert job.output.passes == PassesSpec(tmp_path / "p", tuple(names[-2:]), "exr")
     job = Job.from_document(GOOD | {"output": {"path": "o.mkv", "passes": {"path": "p", "provenance": "png"}}}, tmp_path)
     assert job.output.passes == PassesSpec(tmp_path / "p", tuple(names), "png")
+
+
+def test_a_document_without_an_end_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("flow_inpaint.job._LONGEST_DOCUMENT", 2**20)
+    (tmp_path / "endless.json").write_bytes(b" " * (2**20 + 1))
+    with pytest.raises(BadParameter, match="endless.json is not a job document: it is longer than 1 MiB.$"):
+        Job.from_file(tmp_path / "endless.json")
+
+
+def test_more_frames_than_a_list_can_hold(tmp_path):
+    """A held clip of so many frames is a list of as many numbers."""
+    document = {"source": {"path": "a.mkv", "count": 10**9, "hold": True}, "mask": {"rectangle": [0, 0, 9, 9]}, "output": {"path": "b.mkv"}}
+    with pytest.raises(BadParameter, match="source.count is too large: no clip has more than 10000000 frames."):
+        Job.from_document(document)

@@ -120,3 +120,8 @@ def test_a_server_looks_again_and_again():
             time.sleep(0.01)
     assert [one["result"]["box"] for one in said[:2]] == [(10, 10, 8, 6), (7, 7, 14, 12)]
     assert said[2]["error"]["data"]["status"] == "BadParameter" and "mask_grow" in said[2]["error"]["message"]
+
+
+def test_footage_that_no_memory_holds_is_refused() -> None:
+    with pytest.raises(BadParameter, match=r"^size cannot be \[65536, 65536\]: no footage has more than 268435456 pixels.$"):
+        Wanted.from_document({"size": [65536, 65536], "mask": {"rectangle": [0, 0, 9, 9]}})

@@ -1,6 +1,7 @@
 """What a job needs is taken away while it runs: the folder of its output, its work folder, its source, its memory. See also test_resume.py."""
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flow_inpaint import cache, pipeline
-from flow_inpaint.errors import BadClip, Failed, OutOfMemory, explained
+from flow_inpaint import cache, pipeline, work
+from flow_inpaint.errors import BadClip, Failed, OutOfMemory, Unforeseen, explained
 from flow_inpaint.job import Job
+from flow_inpaint.media import output_place
 from scenery import save, view
 
 FRAMES = 6
@@ -146,3 +148,23 @@ def test_out_of_memory(folder: Path) -> None:
     assert ends[0] == 1, ends
     run(folder, "out/film.mkv")
     assert [path.name for path in (folder / "out").iterdir()] == ["film.mkv"] and not cache.entries()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits as POSIX has them")
+@pytest.mark.parametrize("place", ["work", "output"])
+def test_file_handles_are_not_taken_for_a_disk(tmp_path: Path, place: str) -> None:
+    """The advice that goes with a full disk would lead nowhere."""
+    error = OSError(errno.EMFILE, "Too many open files")
+    if place == "work":
+        said = work.disk_trouble(tmp_path / "pictures", error)
+    else:
+        with pytest.raises(Failed) as caught, output_place.writing(tmp_path / "out.mkv"):
+            raise error
+        said = caught.value
+    assert str(said) == "Too many files are open: close other programs, or raise the limit (ulimit -n)."
+
+
+def test_a_library_that_there_is_no_memory_for_is_no_fault_of_ours() -> None:
+    for text in ("libavcodec.so.62: failed to map segment from shared object", "libx.so: cannot allocate memory in static TLS block"):
+        assert isinstance(explained(ImportError(text)), OutOfMemory)
+    assert isinstance(explained(ImportError("No module named 'x'")), Unforeseen)

@@ -481,3 +481,16 @@ def test_memory_does_not_grow_with_the_length(
 
     few, many = (peak(count) for count in counts)
     assert many < few + 8
+
+
+@pytest.mark.parametrize("which", ["source/0005.png", "mask/0005.png", None])
+def test_footage_that_changes_while_it_is_read_is_spoken_of(tmp_path: Path, which: str | None) -> None:
+    clip, said = shot(tmp_path), []
+
+    def change(progress: pipeline.Progress) -> None:
+        if which and (progress.stage, progress.done) == ("write", 1):
+            (clip.folder / which).write_bytes((clip.folder / which).read_bytes() + b" ")
+
+    pipeline.run(clip.job(), on_progress=change, on_message=lambda level, text: said.append((level, text)))
+    told = [text for level, text in said if level == "warning" and "changed while the job was running" in text]
+    assert [text.split(" was changed")[0] for text in told] == ([str(clip.folder / which)] if which else [])

@@ -10,7 +10,7 @@ import pytest
 from scenery import save, view
 
 from flow_inpaint import pipeline
-from flow_inpaint.errors import Aborted, BadParameter, Failed
+from flow_inpaint.errors import Aborted, BadClip, BadParameter, Failed
 from flow_inpaint.job import Job
 from flow_inpaint.previews import Previews
 
@@ -99,3 +99,39 @@ def test_a_stopped_job_leaves_the_hosts_folder_and_no_result(tmp_path: Path) -> 
 def test_it_has_to_be_a_folders_name(tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match="output.previews has to be a file name, not 3"):
         job(tmp_path, previews=3)
+
+
+def test_a_full_disk_takes_nothing_else_out_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes.txt").write_text("keep me")
+
+    def full(path: Path, data: bytes) -> None:
+        if path.name == "00002.jpg":
+            raise Failed(f"{path} could not be written because the disk is full.")
+        path.write_bytes(data)
+
+    monkeypatch.setattr("flow_inpaint.previews.write_whole", full)
+    previews = Previews(tmp_path)
+    for k in range(1, 4):
+        previews.write(k, b"picture")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("read", ["source", "mattes"])
+def test_footage_is_never_written_over(tmp_path: Path, read: str) -> None:
+    """Pictures of a camera may well be called as previews are."""
+    wanted = job(tmp_path, previews=read)
+    for k in range(COUNT):
+        save(tmp_path / "source" / f"{k:05d}.jpg", view(96, 64, 3.0 * k, 0.0))
+        save(tmp_path / "mattes" / f"{k:05d}.jpg", np.zeros((64, 96), np.uint8))
+        (tmp_path / "source" / f"{k:04d}.png").unlink()
+    wanted = Job.from_document(
+        {"source": {"path": "source"}, "mask": {"path": "mattes"}, "output": {"path": "out.mkv", "previews": read}}, tmp_path
+    )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    with pytest.raises(BadClip, match="for previews has footage in it that this job reads"):
+        pipeline.run(wanted)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")} == before
+
+
+def test_a_name_that_no_folder_can_have(tmp_path: Path) -> None:
+    assert pipeline.run(job(tmp_path, previews="x" * 5000)).frames == LAST - FIRST + 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scenery import save
+from scenery import save, view
 from test_pipeline import Shot, disc, read, shot
 
 from flow_inpaint import cache, job_key, kept_work, pipeline, shot_reading
@@ -391,3 +391,23 @@ def test_a_work_folder_that_became_read_only(tmp_path: Path, small_disk: Path, m
         clip.run(**PARAMS)
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert pairs_of(clip, monkeypatch)[0] == 0
+
+
+@pytest.mark.parametrize("stage", ["flow", "write"])
+def test_a_cut_that_only_shows_outside_the_region_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    """What lies too far from the hole to be kept is replaced between the runs, so that another shot begins there."""
+    width, height, radius = 320, 240, 8
+    truth = [view(width, height, 0.6 * k, 0.0) for k in range(FRAMES)]
+    clip = Shot(tmp_path, truth, [disc(80 + k, 120, radius, width, height) for k in range(FRAMES)])
+    cut_off(clip, stage, FRAMES if stage == "flow" else 2)
+    region = slice(120 - radius - 70, 120 + radius + 70), slice(0, 80 + FRAMES + radius + 70)
+    for k in range(5, FRAMES):
+        other = (255 - clip.frames[k][:, ::-1]) // 2
+        other[region] = clip.frames[k][region]
+        save(clip.folder / "source" / f"{k:04d}.png", other)
+    said: list[str] = []
+    pipeline.run(clip.job(**PARAMS), on_message=lambda level, text: said.append(text))
+    assert any("Going on" in text for text in said) and any("A new shot begins at frame 5" in text for text in said)
+    found = [read(clip.out / f"{k:04d}.png") for k in range(FRAMES)]
+    for a, b in zip(found, undisturbed(clip, monkeypatch), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -487,3 +487,48 @@ def test_splice_and_what_is_wrong_with_one(host, tmp_path):
     assert host.ask("splice", {"base": 7, "pieces": 5, "output": {}})["error"]["data"] == {"status": "BadParameter"}
     assert host.ask("fingerprint", host.job("plain", source={"path": "nothing.mkv"}))["error"]["data"] == {"status": "BadClip"}
     assert host.left() == ["base.mkv", "out.mkv", "piece.mkv"]
+
+
+def test_a_host_that_asks_for_ever_and_reads_nothing(tmp_path):
+    """What it does not read is not kept for it without end."""
+    words = fake_pipeline.command("serve")
+    words[2] = words[2].replace("from flow_inpaint.cli", "from flow_inpaint import server\nserver.MOST_UNREAD = 300_000\nfrom flow_inpaint.cli")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(words, cwd=tmp_path, **pipes)
+    try:
+        with pytest.raises(BrokenPipeError):
+            for _ in range(20_000):
+                process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "describe"}\n')
+                process.stdin.flush()
+        assert process.wait(SOON) == 0
+        assert b"does not read what it is answered" in process.stderr.read()
+    finally:
+        process.kill()
+        for pipe in (process.stdout, process.stderr):
+            pipe.close()
+
+
+def test_a_machine_that_starts_no_more_threads(monkeypatch):
+    """The job is refused, and the next one is not taken for a second one."""
+    said = []
+
+    class Box:
+        is_given_up = False
+
+        def put(self, message):
+            said.append(message)
+
+    def no_thread(self):
+        raise RuntimeError("can't start new thread")
+
+    behind = server.Server(Box())
+    job = {"source": {"path": "a.mkv"}, "mask": {"rectangle": [0, 0, 8, 8]}, "output": {"path": "result.mkv"}}
+    render = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "render", "params": job}).encode()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(2):
+            behind.receive(render)
+    assert ["No more threads can be started" in message["error"]["message"] for message in said] == [True, True]
+    behind.receive(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "abort"}).encode())
+    assert said[-1]["result"] == {"aborted": False}
+    assert behind.finish()

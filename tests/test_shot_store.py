@@ -105,3 +105,21 @@ def test_shares_come_back_and_other_ones_are_seen(tmp_path: Path) -> None:
     anew.remember(0, picture, HOLE, share)
     np.testing.assert_array_equal(anew.share(0), share[HOLE])
     anew.close()
+
+
+def test_another_cut_is_seen_though_the_region_is_the_same(tmp_path: Path) -> None:
+    """Cuts are found in the whole picture, of which the store has a part."""
+    picture = np.zeros((*SHAPE, 3), np.uint8)
+    for begins, again in ((False, True), (True, False)):
+        folder = tmp_path / str(begins)
+        folder.mkdir()
+        store = ShotStore(folder, SHAPE, np.uint8, offset=0)
+        for frame in range(3):
+            store.remember(frame, picture, HOLE, begins=frame == 0 or (frame == 2 and begins))
+        store.close()
+        store = ShotStore(folder, SHAPE, np.uint8, offset=0)
+        store.remember(0, picture, HOLE, begins=True)
+        store.remember(1, picture, HOLE)
+        with pytest.raises(Forgotten):
+            store.remember(2, picture, HOLE, begins=again)
+        store.close()

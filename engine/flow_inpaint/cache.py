@@ -26,6 +26,8 @@ OLDEST_DAYS = 14
 LARGEST_GIB = 50
 
 LOCK, ABOUT = "lock", "about.json"
+#: Of what is noted about a job, in bytes.
+_LONGEST = 1 << 20
 #: A key, and a number where several processes do jobs of one key.
 _NAME = re.compile(r"[0-9a-f]{32}(-\d)?")
 
@@ -87,10 +89,16 @@ def _kept(folder: Path) -> Kept:
 def about(folder: Path) -> dict[str, Any]:
     """What is noted about the job of a folder; empty where nothing can be read."""
     try:
-        found = json.loads((folder / ABOUT).read_text("utf-8"))
-    except (OSError, ValueError):
+        # Whatever lies there: a pipe is not waited for, and of what never ends not all is read.
+        with open(folder / ABOUT, "rb", buffering=0, opener=_not_waiting) as file:
+            found = json.loads(file.read(_LONGEST) or b"")
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _not_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _measured(folder: Path) -> tuple[int, float]:
@@ -124,11 +132,17 @@ def clear(names: Sequence[str] = ()) -> tuple[list[Kept], list[Kept]]:
     for name in names:
         if name not in {one.name for one in found}:
             raise BadParameter(f"There is no work folder {name!r}: flow-inpaint cache list says which there are.")
-    gone, busy = [], []
+    gone, busy, failed = [], [], None
     for one in found:
         if names and one.name not in names:
             continue
-        (gone if deleted(Path(one.path)) else busy).append(one)
+        try:
+            (gone if deleted(Path(one.path)) else busy).append(one)
+        except Failed as error:
+            # One that cannot be deleted keeps none of the others.
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return gone, busy
 
 

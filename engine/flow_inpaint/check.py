@@ -12,9 +12,11 @@ from .clock import Clock
 from .evaluation.sheet import save_png
 from .flow import ESTIMATORS
 from .give_back import give_memory_back
+from .heeding import heeding
 from .job import Job
 from .machine import Machine
 from .media import Source
+from .media.output_place import refuse_picture
 from .methods import Methods
 from .motion import eight_bits
 from .references import open_references
@@ -51,8 +53,10 @@ class Forecast:
 
 def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
+    clock = Clock(lambda progress: None, aborted)
     try:
-        return _checked(job, Clock(lambda progress: None, aborted))
+        with heeding(clock.check):
+            return _checked(job, clock)
     finally:
         give_memory_back()
 
@@ -62,6 +66,8 @@ def _checked(job: Job, clock: Clock) -> Forecast:
     methods = Methods.of(params, Machine(str(params["device"])))
     with open_footage(job.source, str(params["damaged_frames"])) as source, matte_of(job, source.info) as matte:
         first, last = frame_range(job, source.info)
+        if job.coverage is not None:
+            refuse_picture(job.coverage, [*source.info.files, *matte.files, *(spec.path for spec in job.references)])
         references = open_references(job.references, source.info)
         holes = coverage.RememberedMatte(mended(matte, source))
         found = survey(holes, source.info, (first, last), context_of(params), clock, references, _MATTES)

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from .errors import on_one_line
 from .subcommands import subcommands
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def _lines(one: Kept) -> list[str]:
     state = "is running, in the stage" if one.running else "stopped in the stage"
     return [
         one.name,
-        f"  source   {one.source or 'unknown'}, frames {one.frames or 'unknown'}",
-        f"  output   {one.output or 'unknown'}",
-        f"  state    {state} {one.stage or 'matte'}, {'' if one.running else _age(one) + ' ago, '}{_size(one.size)}",
+        f"  source   {on_one_line(one.source) or 'unknown'}, frames {on_one_line(one.frames) or 'unknown'}",
+        f"  output   {on_one_line(one.output) or 'unknown'}",
+        f"  state    {state} {on_one_line(one.stage) or 'matte'}, {'' if one.running else _age(one) + ' ago, '}{_size(one.size)}",
     ]
 
 
@@ -72,5 +73,5 @@ def _clear(arguments: argparse.Namespace) -> int:
         return 0
     print(f"Deleted {_sum(gone).rstrip(',')}." if gone else "Nothing was deleted.")
     for one in busy:
-        print(f"Left {one.name}, which is running: {one.source}")
+        print(f"Left {one.name}, which is running: {on_one_line(one.source)}")
     return 0

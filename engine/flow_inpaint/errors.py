@@ -20,8 +20,16 @@ class FlowInpaintError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        # File names and what libraries say may hold line breaks; the sentence stays one line.
-        return " ".join(super().__str__().splitlines())
+        return on_one_line(super().__str__())
+
+
+#: Characters that do something to a terminal instead of being shown.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def on_one_line(text: str) -> str:
+    """For people: file names and what libraries say may hold line breaks, and what moves a terminal's cursor or colours it."""
+    return " ".join(text.splitlines()).translate(_CONTROLS)
 
 
 class Failed(FlowInpaintError):
@@ -91,6 +99,10 @@ class Aborted(FlowInpaintError):
     exit_code = 130
 
 
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+TOO_MANY = "Too many files are open: close other programs, or raise the limit (ulimit -n)."
+#: What a system says of a library of a program that it has no memory for.
+_NOT_LOADED = ("failed to map segment", "annot allocate memory")
 _NO_MEMORY = "There is not enough memory for this job: close other programs, or do fewer frames at a time."
 
 
@@ -104,8 +116,10 @@ def explained(error: BaseException) -> FlowInpaintError:
         return OutOfMemory(_NO_MEMORY)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failed("The disk is full: free some space, or choose another place for the output.")
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        return Failed("Too many files are open: close other programs, or raise the limit (ulimit -n).")
+    if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
+        return Failed(TOO_MANY)
+    if isinstance(error, ImportError) and any(why in str(error) for why in _NOT_LOADED):
+        return OutOfMemory(_NO_MEMORY)
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return OutOfMemory(_NO_MEMORY)
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):

@@ -7,7 +7,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from .errors import Aborted
+from .clock import Clock
+from .heeding import heeding
 from .job import Job
 from .machine import Machine
 from .methods import Methods
@@ -44,13 +45,11 @@ def fingerprint(
     # A clean frame is carried through the whole shot, so it counts for every frame.
     painted = b"".join(digest(one) + one.frame.to_bytes(4) for one in job.references)
     keys = []
-    with open_footage(job.source, str(job.params["damaged_frames"])) as source:
+    with heeding(Clock(lambda progress: None, aborted).check), open_footage(job.source, str(job.params["damaged_frames"])) as source:
         info = source.info
         last = info.count - 1
         with matte_of(job, info) as matte:
             for picture, (hole, share) in zip(source.read(0, last), mended(matte, source).read_shares(0, last), strict=True):
-                if aborted():
-                    raise Aborted("Stopped before the end; nothing was written.")
                 keys.append(_key(picture.rgb, picture.alpha, hole, share, painted))
                 on_frame(len(keys), info.count)
     return Fingerprint(info.width, info.height, "".join(keys), methods)

@@ -33,7 +33,8 @@ pictures of job frames, one file each.
 
 `previews` is a folder for what a host shows while the job goes on: a JPEG picture of each job frame that is finished, NNNNN.jpg
 by its number, never seen half written. They are made for as long as the folder is there: it is the host's, which makes it when
-somebody may look, and removes it, however the job ends; the engine removes it when the disk has no room for them. Frames are
+somebody may look, and removes it, however the job ends; when the disk has no room for them the engine removes those that it has made,
+and the folder if nothing else is in it. Nothing that the job reads may lie in it. Frames are
 finished in their order: while the progress of the stage "write" says `done`, at least `done` - 1 are there, if the folder was
 there before the stage began.
 """
@@ -49,7 +50,10 @@ from typing import Any, Mapping
 from . import effect
 from .errors import BadClip, BadParameter
 
-_MOST = 10**9
+#: More frames than a day has at 100 a second.
+_MOST = 10**7
+#: As much as a host may send in one line.
+_LONGEST_DOCUMENT = 16 * 2**20
 _CLIP_FIELDS = {"first", "indices", "hold", "rate", "upright", "layer"}
 
 
@@ -151,7 +155,11 @@ class Job:
 def read_document(path: Path) -> Any:
     """What a `.toml` or `.json` file says, unchecked. Raises `BadClip` when it cannot be read, `BadParameter` when it is neither."""
     try:
-        text = path.read_text("utf-8")
+        with open(path, "rb") as file:
+            said = file.read(_LONGEST_DOCUMENT + 1)
+        if len(said) > _LONGEST_DOCUMENT:
+            raise BadParameter(f"{path} is not a job document: it is longer than {_LONGEST_DOCUMENT >> 20} MiB.")
+        text = said.decode("utf-8")
         return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
     except OSError as error:
         raise BadClip(f"{path} cannot be read: {error.strerror}.") from error

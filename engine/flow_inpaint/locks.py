@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -11,6 +12,8 @@ from pathlib import Path
 _PATIENCE, _STEP = 0.4, 0.02
 #: Where in the file something may be said: Windows lets nobody read the byte that is locked, the first. And how much is read of it.
 _SAID, _LONGEST = 1, 1 << 26
+#: No link is followed, and no pipe waited for. Windows has neither.
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Lock:
@@ -27,7 +30,7 @@ class Lock:
         """
         until = time.monotonic() + patience
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = _opened(path)
             if not _locked(descriptor):
                 os.close(descriptor)
                 # Whoever only looks whether it is locked holds it for a moment.
@@ -51,7 +54,10 @@ class Lock:
     @staticmethod
     def said(path: Path) -> bytes:
         """What the last holder of a lock has said; empty: nothing. Raises `OSError`."""
-        with open(path, "rb", buffering=0) as file:
+        descriptor = os.open(path, os.O_RDONLY | _AS_IT_IS | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return b""
             file.seek(_SAID)
             return file.read(_LONGEST)
 
@@ -64,6 +70,17 @@ class Lock:
             # Windows deletes no open file.
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> int:
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | _AS_IT_IS, 0o600)
+        except OSError as error:
+            if error.errno != errno.ELOOP or not path.is_symlink():
+                raise
+            # Nobody who locks makes one, and it may lead to a file of which everything but a lock is wanted.
+            path.unlink(missing_ok=True)
 
 
 def _locked(descriptor: int) -> bool:

@@ -18,8 +18,10 @@ import cv2
 import numpy as np
 
 from . import effect
+from .clock import Clock
 from .effect import Value
-from .errors import Aborted, BadParameter
+from .errors import BadParameter
+from .heeding import heeding
 from .job import MaskPart, mask_parts
 from .media import ClipInfo, open_matte
 from .media.matte import spread
@@ -27,6 +29,8 @@ from .poisson import bounding_box
 
 #: Pixels of a picture; larger boxes are made smaller.
 _PIXELS = 400_000
+#: Of the footage, in pixels.
+_LARGEST = 2**28
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,10 @@ class MatteViewer:
 
     def view(self, wanted: Wanted, aborted: Callable[[], bool] = lambda: False) -> MatteView:
         """Raises what `open_matte` does."""
-        covered = self._covered(wanted)
-        if aborted():
-            raise Aborted("Stopped.")
+        clock = Clock(lambda progress: None, aborted)
+        with heeding(clock.check):
+            covered = self._covered(wanted)
+        clock.check()
         grow, below, feather = (int(wanted.params[name]) for name in ("mask_grow", "mask_grow_below", "mask_feather"))
         return _packed(*spread(covered, grow, below, feather))
 
@@ -82,6 +87,8 @@ class Wanted:
         size, params = document.get("size"), document.get("params") or {}
         if not (isinstance(size, (list, tuple)) and len(size) == 2 and all(type(side) is int and 0 < side <= 65536 for side in size)):
             raise BadParameter(f"size has to be width and height in pixels, not {size!r}.")
+        if size[0] * size[1] > _LARGEST:
+            raise BadParameter(f"size cannot be {size!r}: no footage has more than {_LARGEST} pixels.")
         if not isinstance(params, Mapping):
             raise BadParameter("params has to be a table of parameter names and values.")
         return cls(tuple(size), mask_parts(document.get("mask"), Path()), effect.resolve(params))

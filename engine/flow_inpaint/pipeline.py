@@ -7,15 +7,18 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 
+from .as_they_were import AsTheyWere
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
 from .errors import BadClip, Failed, Forgotten, OutOfMemory
 from .give_back import give_memory_back
+from .heeding import heeding
 from .job import Job
 from .job_key import job_key
 from .kept_work import WorkPlace, kept_work
 from .machine import Machine
 from .media import ClipInfo, Matte, Source
+from .media.output_place import refuse_folder_of
 from .methods import Methods
 from .references import open_references, read_reference
 from .results import Results, open_results
@@ -74,8 +77,10 @@ def run(
     keep_work  asked when `aborted` was heeded: whether a later run is to go on from here (see `kept_work`)
     machine    with the weights to use; by default this one with what is installed, and the job's device
     """
+    clock = Clock(on_progress, aborted)
     try:
-        return _Run(job, Clock(on_progress, aborted), on_message, keep_work, machine).run()
+        with heeding(clock.check):
+            return _Run(job, clock, on_message, keep_work, machine).run()
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory for this job: close other programs, or process a shorter range.") from error
     finally:
@@ -122,6 +127,9 @@ class _Run:
             matte = mended(stack.enter_context(matte_of(job, info)), source)
             self.references = open_references(job.references, info)
             keep = {*matte.files, *(spec.path for spec in job.references)}
+            if job.output.previews is not None:
+                refuse_folder_of(job.output.previews, [*info.files, *keep])
+            before = AsTheyWere([*info.files, *keep])
             results = stack.enter_context(open_results(job, source, first, last, keep))
             surveyed = survey(matte, info, (first, last), context_of(job.params), clock, self.references)
             masked = unseen = 0
@@ -133,7 +141,7 @@ class _Run:
                     results.write(results.untouched(picture))
             else:
                 masked, unseen = self._filled(source, matte, surveyed, (first, last), results, stack)
-            for note in getattr(source, "notes", ()):
+            for note in (*getattr(source, "notes", ()), *before.notes):
                 self.say("warning", note)
             for note in (*matte.notes, *results.notes):
                 self.say("info", note)

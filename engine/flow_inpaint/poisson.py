@@ -14,6 +14,8 @@ from functools import cache
 import cv2
 import numpy as np
 
+from .heeding import heed
+
 _SWEEPS = 2
 _DAMPING = 0.8
 _COARSEST = 6
@@ -60,6 +62,7 @@ def _pyramid(unknown: np.ndarray) -> list[np.ndarray]:
 
 def _cycle(f: np.ndarray, weights: list[np.ndarray], level: int) -> np.ndarray:
     """About the solution of A u = f with u = 0 in known pixels: one V-cycle from zero."""
+    heed()
     weight = weights[level]
     last = level + 1 == len(weights)
     u = f * (_DAMPING / 4)

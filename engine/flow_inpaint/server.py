@@ -1,7 +1,7 @@
 """A long-lived process that does jobs for a host, spoken to over its standard streams.
 
 JSON-RPC 2.0 in UTF-8, one message a line: requests on standard input, responses and notifications on
-standard output, logs on standard error. It ends when its input closes.
+standard output, logs on standard error. It ends when its input closes, and when 64 MiB of what it says wait to be read.
 
     describe            the descriptor (`effect.toml`) as an object
     check    JOB        what the job would be and cost (pipeline.Forecast)
@@ -46,6 +46,8 @@ from .job import Job
 from .progress_bar import Pace
 
 LONGEST_LINE = 16 * 2**20
+#: Bytes that wait for a host that does not read; beyond, it is taken to have gone.
+MOST_UNREAD = 64 * 2**20
 GRACE = 10.0
 _BACKLOG = 16
 _HEARTBEAT = 0.2
@@ -81,11 +83,20 @@ class Outbox:
     def __init__(self, descriptor: int):
         self._descriptor = descriptor
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._unread, self._lock = 0, threading.Lock()
         self._thread = threading.Thread(target=self._write, daemon=True, name="outbox")
         self._thread.start()
 
     def put(self, message: dict[str, Any]) -> None:
-        self._lines.put(encoded(message | {"jsonrpc": "2.0"}))
+        line = encoded(message | {"jsonrpc": "2.0"})
+        with self._lock:
+            self._unread += len(line)
+        self._lines.put(line)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether so much waits to be read that nobody will."""
+        return self._unread > MOST_UNREAD
 
     def put_unless_behind(self, message: dict[str, Any]) -> None:
         """Drops the message when the host has not read many before it."""
@@ -99,6 +110,8 @@ class Outbox:
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
+            with self._lock:
+                self._unread -= len(line)
             try:
                 rest = memoryview(line)
                 while rest:
@@ -134,6 +147,11 @@ class Server:
         except Exception as thrown:
             self._fail(request, thrown)
         return request.method != "shutdown"
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the host reads nothing any more."""
+        return self._outbox.is_given_up
 
     def finish(self) -> bool:
         """Aborts what runs and waits for it to clean up; then answers `shutdown`. False when the job does not come to an end.
@@ -176,8 +194,15 @@ class Server:
                 raise RequestError(BUSY, "Another job is running: abort it or wait for its end.")
             job = _document(request)
             self._running = threading.Event()
-        self._worker = threading.Thread(target=self._work, args=(request, job, self._running), daemon=True, name="job")
-        self._worker.start()
+        worker = threading.Thread(target=self._work, args=(request, job, self._running), daemon=True, name="job")
+        try:
+            worker.start()
+        except RuntimeError:
+            # There are too many threads. Later there may be fewer, and nothing runs now that would have to end first.
+            with self._lock:
+                self._running = None
+            raise
+        self._worker = worker
 
     def _work(self, request: Request, job: Any, aborted: threading.Event) -> None:
         # Everything, even a library's sys.exit: the host would wait for ever for the answer of a thread that is gone.
@@ -338,6 +363,9 @@ def _listen(server: Server, stream: BinaryIO) -> None:
         except queue.Empty:
             continue
         if isinstance(line, _End) or not server.receive(line):
+            return
+        if server.is_given_up:
+            print("The host asks and does not read what it is answered: ending.", file=sys.stderr, flush=True)
             return
 
 

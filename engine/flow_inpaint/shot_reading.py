@@ -11,6 +11,7 @@ import numpy as np
 from .clock import Clock
 from .cuts import CutFinder
 from .grain import grain_sample
+from .heeding import heed
 from .job import ReferenceSpec
 from .light import Glimpse, change_of_light, glimpse_of, seen_gain
 from .media import ClipInfo
@@ -91,15 +92,16 @@ class ShotReader:
         before: _Frame | None = None
         seen_before: _Seen | None = None
         for picture, (whole, share) in zip(pictures, mattes, strict=True):
+            heed()
             # A copy, so that what is kept of a frame does not keep the whole picture.
             part, hole = np.ascontiguousarray(picture.rgb[self.region]), np.ascontiguousarray(whole[self.region])
             rgb, coded = self.tone.exposed(part), np.ascontiguousarray(self.tone.coded(part), self.store.dtype)
-            self.store.remember(picture.index, coded, hole, None if share is None else share[self.region])
+            is_cut = bool(finder and finder.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole))
+            begins = is_cut or picture.index == first
+            self.store.remember(picture.index, coded, hole, None if share is None else share[self.region], begins=begins)
             self._remember_reference(picture.index, coded, hole)
-            begins = picture.index == first
-            if finder and finder.is_cut(eight_bits(self.tone.exposed(picture.rgb)), whole):
+            if is_cut:
                 self.say("info", f"A new shot begins at frame {picture.index}.")
-                begins = True
             if begins:
                 self.store.begin_shot(picture.index, coded, hole)
             if before is not None and not begins and picture.index in looked_at:

@@ -110,14 +110,16 @@ class ShotStore:
 
     # --- frames, in order ---
 
-    def remember(self, frame: int, picture: np.ndarray, hole: np.ndarray, share: np.ndarray | None = None) -> None:
+    def remember(
+        self, frame: int, picture: np.ndarray, hole: np.ndarray, share: np.ndarray | None = None, *, begins: bool = False
+    ) -> None:
         """Stores the region of a frame, or finds it there; frames come in order. picture (H, W, 3), hole (H, W) bool, share (H, W)
-        uint8 as `Matte.read_shares` has it.
+        uint8 as `Matte.read_shares` has it. begins: a shot begins with it, which is seen in the whole picture.
 
         Raises `Forgotten` where it is another than before.
         """
         picture = np.ascontiguousarray(picture, self.dtype)
-        said = blake2b(bytes_of(picture), digest_size=16)
+        said = blake2b(bytes_of(picture), digest_size=16, person=b"begins" if begins else b"")
         if share is not None:
             share = share[hole]
             said.update(bytes_of(share))

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeVar
 
 import cv2
@@ -49,7 +50,8 @@ def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T
     ahead = workers() if ahead is None else ahead
     try:
         for task in tasks:
-            waiting.append(pool.submit(work, task))
+            # With the host's wish to stop, see `heeding`.
+            waiting.append(pool.submit(copy_context().run, work, task))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:

@@ -14,6 +14,7 @@ import numpy as np
 from .cuts import CutFinder
 from .errors import BadClip, BadFrame
 from .flow.dis import DIS
+from .heeding import heed
 from .job import ClipSpec
 from .media import ClipInfo, Matte, Picture, Source, open_source
 from .motion import eight_bits
@@ -80,6 +81,7 @@ class MendedSource:
         self.close()
 
     def _readable(self, frame: int) -> bool:
+        heed()
         if frame not in self._good:
             try:
                 next(self._source.read(frame, frame))

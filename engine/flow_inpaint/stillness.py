@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
+from .heeding import heed
+
 #: How far any side of a picture may be from where it was, pixels.
 _STILL = 0.25
 #: Side of the smoothing that takes grain out, pixels, and how much of a slope, in shares of white, grain may leave of none.
@@ -57,6 +59,7 @@ def stands_still(frames: Iterable[tuple[np.ndarray, np.ndarray]], white: float) 
     """Whether all frames of a shot, pictures (H, W, 3) with holes (H, W) bool, show the same from the same place."""
     first: Standing | None = None
     for picture, hole in frames:
+        heed()
         if first is None:
             first = Standing(picture, hole, white)
         elif not first.is_where(picture, hole):

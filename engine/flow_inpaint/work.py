@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import Failed
+from .errors import TOO_MANY, TOO_MANY_FILES, Failed
+from .heeding import heed
 
 _BLOCK = 1 << 24
 #: Before each record: a mark, the frame, the lengths of its description and of its data, and the checksum of all that and both.
@@ -165,6 +166,7 @@ class Records:
         """Finds what is whole. A record with lost pages is passed over; where there is no record, the file is cut off."""
         size, begin = os.fstat(self._file.fileno()).st_size, 0
         while begin + _HEAD.size <= size:
+            heed()
             self._file.seek(begin)
             mark, frame, shown_size, data_size, found = _HEAD.unpack(self._file.read(_HEAD.size))
             at = begin + _HEAD.size + shown_size
@@ -262,6 +264,8 @@ def disk_trouble(path: Path, error: OSError) -> Failed:
     """What to say about an error at a file of the work folder."""
     if error.errno in (errno.ENOENT, errno.ESTALE):
         return Failed(f"The work folder {path.parent} was deleted while the job was running: run it again, it begins anew.")
+    if error.errno in TOO_MANY_FILES:
+        return Failed(TOO_MANY)
     return Failed(f"The work folder {path.parent} cannot be written: {error.strerror}. {_ADVICE}")
 
 

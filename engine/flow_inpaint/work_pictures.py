@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .heeding import heed
 from .work import Records, blocks, bytes_of, disk_trouble, opened, write_all
 
 
@@ -64,6 +65,7 @@ class Pictures:
 
     def _whole(self, count: int) -> int:
         for k in range(count):
+            heed()
             if not self._sums.has(k):
                 return k
             label, wanted = (int(v) for v in self._sums.read(k)[0])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .heeding import heed
 from .work import Records, bytes_of, disk_trouble, opened, write_all
 
 
@@ -118,6 +119,7 @@ class Reel:
 
     def _take_up(self) -> None:
         for place in range(self._count):
+            heed()
             if not self._labels.has(place):
                 continue
             number, wanted = (int(v) for v in self._labels.read(place)[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .heeding import heed
 from .work import Records, bytes_of, disk_trouble, fill_with_zeros, opened
 
 
@@ -25,7 +26,7 @@ class ShelfArray:
                 except OSError as error:
                     raise disk_trouble(path, error) from error
         self._map = np.memmap(path, dtype, "r+", shape=shape) if size else np.zeros(shape, dtype)
-        self._has = [self._sums.has(k) and int(self._sums.read(k)[0][0]) == _sum(self._map[k]) for k in range(len(self))]
+        self._has = [self._is_whole(k) for k in range(len(self))]
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -44,6 +45,10 @@ class ShelfArray:
 
     def close(self) -> None:
         self._sums.close()
+
+    def _is_whole(self, k: int) -> bool:
+        heed()
+        return self._sums.has(k) and int(self._sums.read(k)[0][0]) == _sum(self._map[k])
 
 
 class Shelf:

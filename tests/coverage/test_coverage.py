@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from scenery import save, view
 
 from flow_inpaint import cli, coverage, pipeline
-from flow_inpaint.errors import Aborted, BadParameter, Failed
+from flow_inpaint.errors import Aborted, BadClip, BadParameter
 from flow_inpaint.job import Job
 
 WIDTH, HEIGHT = 160, 96
@@ -175,10 +176,36 @@ def test_the_picture(tmp_path: Path) -> None:
 
 def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
     given = document(tmp_path, *moving(1.2, 0, 4), coverage="none/cover.png")
-    with pytest.raises(Failed, match="cover.png could not be written"):
+    with pytest.raises(BadClip, match="cover.png cannot be written: there is no folder"):
         foretold(tmp_path, given)
+    with pytest.raises(BadClip, match="cover.png cannot be written: there is no folder"):
+        foretold(tmp_path, given | {"coverage": f"{'x' * 5000}/cover.png"})
     with pytest.raises(BadParameter, match="^coverage has to be a file name, not 3.$"):
         Job.from_document(given | {"coverage": 3}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["source/0001.png", "mask/0002.png", "clean.png", "link.png"])
+def test_what_is_read_is_never_written_over(tmp_path: Path, name: str) -> None:
+    truth, holes = moving(1.2, 0, 4)
+    save(tmp_path / "clean.png", truth[0])
+    given = document(tmp_path, truth, holes, coverage=name, references=[{"frame": 0, "path": "clean.png"}])
+    (tmp_path / "link.png").symlink_to(tmp_path / "source" / "0003.png")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    with pytest.raises(BadClip, match=f"{name} is footage that this job reads"):
+        foretold(tmp_path, given)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes as POSIX has them")
+def test_only_files_are_replaced(tmp_path: Path) -> None:
+    """A pipe stands for whatever is no file: as root, `/dev/null` would be replaced with the picture."""
+    os.mkfifo(tmp_path / "cover.png")
+    (tmp_path / "folder.png").mkdir()
+    given = document(tmp_path, *moving(1.2, 0, 4))
+    for name in ("cover.png", "folder.png"):
+        with pytest.raises(BadClip, match=f"{name} is no file that a picture could replace"):
+            foretold(tmp_path, given | {"coverage": name})
+    assert (tmp_path / "cover.png").is_fifo() and (tmp_path / "folder.png").is_dir()
 
 
 def test_the_command_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

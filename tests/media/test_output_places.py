@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +204,71 @@ def test_a_disk_that_fails_at_the_last_step(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(FlowInpaintError, match="disk is full"):
         render(footage, tmp_path / "results" / ENDINGS[format], format)
     assert leftovers(tmp_path) == ["a.mp4"]
+
+
+def test_what_the_job_reads_is_not_taken_for_what_a_crash_left(tmp_path: Path) -> None:
+    """The names that a result has until it is complete are written to and deleted, whatever lies there."""
+    for name in (".out.mkv.part", ".out.mkv.lock"):
+        footage = encode(tmp_path / "film.mkv", 3).rename(tmp_path / name)
+        assert "until it is done: rename that first" in refusal(footage, tmp_path / "out.mkv", "ffv1")
+        footage.unlink()
+    folder = picture_folder(tmp_path / ".out.0-2.part", 3).rename(tmp_path / "moved")
+    (tmp_path / "out").mkdir()
+    inside = folder.rename(tmp_path / "out" / ".out.0-2.part")
+    assert "until it is done: rename that first" in refusal(inside, tmp_path / "out", "png")
+    other = encode(tmp_path / "a.mkv", 3)
+    mask = picture_folder(tmp_path / ".b.mkv.part", 1) / "take_0098.png"
+    assert "until it is done: rename that first" in refusal(other, tmp_path / "b.mkv", "ffv1", (mask,))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
+@pytest.mark.parametrize("format", ["ffv1", "png"])
+@pytest.mark.parametrize("what", ["part", "lock"])
+def test_links_in_the_folder_of_the_result_lead_nowhere(tmp_path: Path, what: str, format: str) -> None:
+    """Whoever may write into that folder must not be able to have a job of somebody else write elsewhere."""
+    footage = encode(tmp_path / "a.mp4", 3)
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"precious" * 100)
+    place = tmp_path / "results"
+    (place / "out").mkdir(parents=True)
+    name = {"ffv1": ".out.mkv", "png": "out/.out.0-2"}[format]
+    (place / f"{name}.{what}").symlink_to(precious)
+    result, _ = render(footage, place / ENDINGS[format], format)
+    assert precious.read_bytes() == b"precious" * 100
+    assert not result.path.is_symlink() and len(decoded(result.path) if format == "ffv1" else result.files) == 3
+    assert not [left for left in leftovers(place) if left.endswith(("part", "lock"))]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes as POSIX has them")
+@pytest.mark.parametrize("name", [".out.mkv.part", ".out.mkv.lock", "out/.out.0-2.part", "out/.another.lock"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / "out").mkdir()
+    footage = encode(tmp_path / "a.mp4", 3)
+    os.mkfifo(tmp_path / name)
+    for format in ("ffv1", "png"):
+        words = ["run", str(footage), "rect:4,4,8,8", str(tmp_path / ENDINGS[format]), "--preset", "draft"]
+        # In a process of its own, because nothing else ends a wait for a pipe.
+        subprocess.run([sys.executable, "-m", "flow_inpaint", *words], check=True, timeout=60)
+    assert len(leftovers(tmp_path / "out")) in (3, 4)
+
+
+def test_images_are_all_replaced_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    footage = encode(tmp_path / "a.mp4", 4)
+    render(footage, tmp_path / "out", "png", (0, 2))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for path in (tmp_path / "out").iterdir():
+        path.write_bytes(path.read_bytes()[::-1])
+    older = {name: data[::-1] for name, data in before.items()}
+    (tmp_path / "out" / "00003.png").mkdir()
+    assert "00003.png is a folder" in refusal(footage, tmp_path / "out", "png")
+    (tmp_path / "out" / "00003.png").rmdir()
+
+    def failing(source: Path, target: Path) -> None:
+        if Path(target).name == "00003.png":
+            raise OSError(errno.EIO, "Input/output error")
+        os.replace(source, target)
+
+    monkeypatch.setattr("flow_inpaint.media.output_place.replace", failing)
+    with pytest.raises(Failed, match="Input/output error"):
+        render(footage, tmp_path / "out", "png")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == older

@@ -127,3 +127,19 @@ def test_stopping_leaves_nothing(tmp_path):
     with pytest.raises(Aborted):
         splice(Splice.from_document({"base": {"path": str(tmp_path / "base.mkv")}, "pieces": [], "output": str(tmp_path / "o.mkv")}), stop.is_set)
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "base.mkv"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links as POSIX has them")
+def test_links_at_its_place_lead_nowhere(tmp_path):
+    source = encode(tmp_path / "a.mp4", 4)
+    result(source, tmp_path / "base.mkv", "ffv1")
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / ".out.mkv.part").symlink_to(tmp_path / "precious")
+    document = {"base": {"path": str(tmp_path / "base.mkv")}, "pieces": [], "output": str(tmp_path / "out.mkv")}
+    made = splice(Splice.from_document(document))
+    assert not made.path.is_symlink() and len(packets(made.path)) == 4
+    made.path.unlink()
+    made.path.symlink_to(tmp_path / "nothing")
+    with pytest.raises(BadClip, match="is there already"):
+        splice(Splice.from_document(document))
+    assert (tmp_path / "precious").read_bytes() == b"precious" and not (tmp_path / "nothing").exists()

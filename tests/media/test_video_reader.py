@@ -372,3 +372,19 @@ with open_source(ClipSpec(Path(sys.argv[1]))) as source:
 """
     grown = subprocess.run([sys.executable, "-c", script, str(clip)], capture_output=True, text=True, check=True, timeout=60)
     assert int(grown.stdout) < 12000, "KiB"
+
+
+@pytest.mark.parametrize("count", [6, 40])
+def test_matroska_cut_short_anywhere_lacks_no_frame_in_silence(tmp_path: Path, count: int) -> None:
+    """Frames that others are built on are stored before some that are shown earlier: of a cut file more is missing than its end."""
+    whole = encode(tmp_path / "whole.mkv", count, options={"bf": "3", "b_strategy": "0"}).read_bytes()
+    clip, refused = tmp_path / "a.mkv", 0
+    for size in range(len(whole) // 2, len(whole), max(len(whole) // 150, 1)):
+        clip.write_bytes(whole[:size])
+        try:
+            with open_source(ClipSpec(clip)) as source:
+                assert source.info.count == count, f"{size} of {len(whole)} bytes"
+        except BadClip:
+            # Which sentence it is depends on how much of the header is left.
+            refused += 1
+    assert refused > 100

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..heeding import heed
 from ..poisson import bounding_box, interpolate
 from ..propagation.blend import Candidate, Canvas
 
@@ -28,6 +29,8 @@ _COHERENCE = 1.4
 #: Radius of the window that roughness is measured over, in pixels, and how much it counts against a colour.
 _ROUGH_RADIUS = 5
 _ROUGH_WEIGHT = 6.0
+#: Patches that are gathered before the host's wish to stop is looked for again.
+_AT_A_TIME = 20_000
 
 
 @dataclass
@@ -206,6 +209,7 @@ class _Book:
         kernels = self.basis.reshape(side, side, channels, _COMPONENTS)
         planes = [np.ascontiguousarray(picture[..., c]) for c in range(channels)]
         for i in range(_COMPONENTS):
+            heed()
             for c in range(channels):
                 out[..., i] += cv2.filter2D(planes[c], cv2.CV_32F, np.ascontiguousarray(kernels[..., c, i]))
         return out.reshape(-1, _COMPONENTS) - self.mean @ self.basis
@@ -250,6 +254,7 @@ class _Matches:
             self._offer(wanted, self.random.choice(self.book.places, self.source.size))
 
     def _offer(self, wanted: np.ndarray, source: np.ndarray, leniency: float = 1.0) -> None:
+        heed()
         size = self.book.usable.size
         source = np.where((source >= 0) & (source < size), source, 0)
         open_to = np.flatnonzero(self.book.usable[source] & (source != self.source))
@@ -270,6 +275,7 @@ def _vote(
     weight = (trust * np.exp(-matches.cost / spread)).astype(np.float32)[:, None] + 1e-8
     votes, total = np.zeros_like(picture), np.zeros((len(picture), 1), np.float32)
     for offset in _offsets(width):
+        heed()
         votes[targets + offset] += flat[matches.source + offset] * weight
         total[targets + offset] += weight
     voted = hole & (total[:, 0] > 0)
@@ -297,4 +303,9 @@ def _offsets(width: int) -> np.ndarray:
 
 
 def _patches(flat: np.ndarray, at: np.ndarray, width: int) -> np.ndarray:
-    return flat[at[:, None] + _offsets(width)[None]].reshape(len(at), -1)
+    offsets = _offsets(width)
+    out = np.empty((len(at), offsets.size, flat.shape[1]), flat.dtype)
+    for begin in range(0, len(at), _AT_A_TIME):
+        heed()
+        out[begin : begin + _AT_A_TIME] = flat[at[begin : begin + _AT_A_TIME, None] + offsets[None]]
+    return out.reshape(len(at), -1)

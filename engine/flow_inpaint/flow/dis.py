@@ -6,6 +6,8 @@ import threading
 import cv2
 import numpy as np
 
+from ..heeding import heed
+
 _SMALLEST = 32
 
 
@@ -21,6 +23,7 @@ class DIS:
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """(2, H, W) float32 flow in pixels from `a` to `b`, both (H, W) uint8."""
+        heed()
         if not hasattr(self._own, "dis"):
             dis = self._own.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
             self._own.finest, self._own.patch, self._own.stride = dis.getFinestScale(), dis.getPatchSize(), dis.getPatchStride()

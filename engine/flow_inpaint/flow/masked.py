@@ -12,6 +12,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from ..heeding import heed
 from ..poisson import bounding_box
 from .camera import beside_camera, camera_motion, flow_of
 
@@ -201,6 +202,7 @@ def match(
     xs, ys = np.arange(w, dtype=np.float32)[None], np.arange(h, dtype=np.float32)[:, None]
     support = np.zeros_like(a)
     for _ in range(steps):
+        heed()
         at_x, at_y = xs + flow[0], ys + flow[1]
         weight = cv2.remap(seen_b, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         weight = seen_a * (weight > 0.999)

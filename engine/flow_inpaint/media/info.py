@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import BadClip, BadFrame
+from ..heeding import heed
 from ..job import ClipSpec
 from .samples import layout
 
@@ -109,6 +110,7 @@ def first_good(indices: Sequence[int], read: Callable[[int], T], tolerant: bool)
     """What `read` gives for the first clip frame of `indices`; if `tolerant`, for the first that can be read."""
     refused: BadFrame | None = None
     for number in dict.fromkeys(indices):
+        heed()
         try:
             return read(number)
         except BadFrame as error:

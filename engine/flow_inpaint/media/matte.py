@@ -9,6 +9,7 @@ from typing import Self
 import cv2
 import numpy as np
 
+from ..heeding import heed
 from ..job import MaskPart
 from .info import ClipInfo, check_range
 from .matte_parts import ClipPart, RectanglePart
@@ -49,6 +50,7 @@ class Matte:
         return (self._hole(k) for k in range(first, last + 1))
 
     def _hole(self, job_frame: int) -> tuple[np.ndarray, np.ndarray | None]:
+        heed()
         state = tuple(part.state(job_frame) for part in self._parts)
         if self._held is None or self._held[0] != state:
             self._held = state, *spread(self._united(job_frame), self._grow, self._grow_below, self._feather)

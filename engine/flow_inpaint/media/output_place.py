@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import av
 
 from .. import effect
 from ..busy_files import replace
-from ..errors import BadClip, Failed
+from ..errors import TOO_MANY, TOO_MANY_FILES, BadClip, Failed
 from ..job import OutputSpec
 from ..locks import Lock
 from .image_files import numbered
@@ -22,7 +23,7 @@ from .info import ClipInfo
 
 _SAME_ENDING = {".tiff": ".tif"}
 #: Without these nothing can be written at all.
-_OUT_OF = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_OUT_OF = (errno.ENOSPC, errno.EDQUOT, *TOO_MANY_FILES)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,17 @@ def writing(path: Path) -> Iterator[None]:
     except (OSError, av.FFmpegError) as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Failed(f"{path} could not be written because the disk is full: free some space or choose another output.") from error
+        if error.errno in TOO_MANY_FILES:
+            raise Failed(TOO_MANY) from error
         raise Failed(f"{path} could not be written ({error.strerror}): check the disk and the folder's permissions.") from error
+
+
+def make_way(part: Path) -> None:
+    """Takes away what lies where something is to be written for a while. A link that lay there would lead what is written out of the
+    folder, and a pipe would keep it waiting. Folders stay. Raises `OSError`."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.lstat(part).st_mode):
+            part.unlink()
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -49,6 +60,7 @@ def write_whole(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         with writing(path):
+            make_way(part)
             part.write_bytes(data)
             replace(part, path)
     finally:
@@ -91,8 +103,7 @@ class Claim:
     def __init__(self, part: Path, path: Path, names: Sequence[str] = ()):
         """part: what is written until it is complete; path: what it will be; names: of the images, if it is a folder."""
         self._lock: Lock | None = None
-        name = part.name.removesuffix(".part")
-        mine = part.with_name(f"{name}.lock")
+        mine = lock_of(part)
         try:
             self._lock = Lock.take(mine)
             free = self._lock is not None
@@ -117,6 +128,11 @@ class Claim:
                 lock.release(delete=True)
 
 
+def lock_of(part: Path) -> Path:
+    """The file that says who writes there."""
+    return part.with_name(f"{part.name.removesuffix('.part')}.lock")
+
+
 def _shares(lock: Path, names: Sequence[str]) -> bool:
     """Whether another job holds this lock, and writes some of these images."""
     try:
@@ -137,6 +153,7 @@ class FilePlace:
 
     def __init__(self, spec: OutputSpec, ending: str):
         self.path = spec.path
+        self.part = spec.path.with_name(f".{spec.path.name}.part")
         if spec.path.suffix.lower() != ending:
             raise BadClip(f"The output {spec.path} does not end in {ending}, as the format {spec.format} needs.")
         if spec.path.is_dir():
@@ -153,19 +170,24 @@ class FilePlace:
     def prepare(self) -> Path:
         """The temporary file to write. Raises `BadClip`, `Failed`."""
         self._folders = _Folders(self.folder)
-        self._part = self.folder / f".{self.path.name}.part"
-        self._claim = _claimed(self._part, self.path, self._folders)
-        return self._part
+        self._claim = _claimed(self.part, self.path, self._folders)
+        try:
+            with writing(self.path):
+                make_way(self.part)
+        except BaseException:
+            self.discard()
+            raise
+        return self.part
 
     def commit(self) -> OutputFiles:
         with writing(self.path):
-            replace(self._part, self.path)
+            replace(self.part, self.path)
         self._claim.give_up()
         return OutputFiles(self.path, [self.path.name])
 
     def discard(self) -> None:
         with suppress(OSError):
-            self._part.unlink()
+            self.part.unlink()
         self._claim.give_up()
         self._folders.remove()
 
@@ -181,9 +203,12 @@ class SequencePlace:
         self._suffix = ending
         self.is_folder = False
         self.folder, self.names = self._named(spec.path, info, range(first, last + 1))
-        self._key = f"{spec.path.name}.{first}-{last}"
+        self.part = self.folder / f".{spec.path.name}.{first}-{last}.part"
         if self.folder.exists() and not self.folder.is_dir():
             raise BadClip(f"The output folder {self.folder} is a file: choose another.")
+        taken = next((target for target in self.targets if target.is_dir()), None)
+        if taken is not None:
+            raise BadClip(f"The output {taken} is a folder: choose another name, or take it away.")
 
     def _named(self, path: Path, info: ClipInfo, frames: range) -> tuple[Path, list[str]]:
         if numbered(path, 0) is not None:
@@ -208,38 +233,60 @@ class SequencePlace:
     def prepare(self) -> Path:
         """The temporary folder to write into. Raises `BadClip`, `Failed`."""
         self._folders = _Folders(self.folder)
-        self._part = self.folder / f".{self._key}.part"
-        self._claim = _claimed(self._part, self.folder, self._folders, self.names)
+        self._claim = _claimed(self.part, self.folder, self._folders, self.names)
         try:
-            with writing(self._part):
-                shutil.rmtree(self._part, ignore_errors=True)
-                self._part.mkdir()
+            with writing(self.part):
+                make_way(self.part)
+                shutil.rmtree(self.part, ignore_errors=True)
+                self.part.mkdir()
         except BaseException:
             self.discard()
             raise
-        return self._part
+        return self.part
 
     def commit(self) -> OutputFiles:
-        made: list[Path] = []
+        """All of the images or none: what lay in the place of some of them is put back when others cannot be moved there."""
+        older = self.part / ".older"
+        moved: list[str] = []
         try:
             with writing(self.folder):
+                older.mkdir()
                 for name, target in zip(self.names, self.targets):
-                    is_new = not target.exists()
-                    replace(self._part / name, target)
-                    if is_new:
-                        made.append(target)
-                self._part.rmdir()
+                    _keep_twin(target, older / name)
+                    replace(self.part / name, target)
+                    moved.append(name)
         except BaseException:
-            for target in made:
-                target.unlink(missing_ok=True)
+            for name in moved:
+                _put_back(older / name, self.folder / name)
             raise
+        with suppress(OSError):
+            for twin in older.iterdir():
+                twin.unlink()
+            older.rmdir()
+            self.part.rmdir()
         self._claim.give_up()
         return OutputFiles(self.folder, list(self.names))
 
     def discard(self) -> None:
-        shutil.rmtree(self._part, ignore_errors=True)
+        shutil.rmtree(self.part, ignore_errors=True)
         self._claim.give_up()
         self._folders.remove()
+
+
+def _keep_twin(target: Path, twin: Path) -> None:
+    """A second name for a file that is about to be replaced."""
+    # Where the file system has no second names, what is replaced cannot be put back.
+    with suppress(OSError):
+        os.link(target, twin)
+
+
+def _put_back(twin: Path, target: Path) -> None:
+    """The file as it was, or none where there was none."""
+    with suppress(OSError):
+        if os.path.lexists(twin):
+            replace(twin, target)
+        else:
+            target.unlink(missing_ok=True)
 
 
 def _claimed(part: Path, path: Path, folders: _Folders, names: Sequence[str] = ()) -> Claim:
@@ -252,8 +299,9 @@ def _claimed(part: Path, path: Path, folders: _Folders, names: Sequence[str] = (
 
 def refuse_sources(place: FilePlace | SequencePlace, info: ClipInfo, keep: Iterable[Path]) -> None:
     """Raises `BadClip` when the result would be written over footage that the job reads."""
+    keep = [Path(file) for file in keep]
+    kept = {_identity(file) for file in keep}
     sources = {_identity(file) for file in info.files}
-    kept = {_identity(Path(file)) for file in keep}
     source_folders = {_identity(info.path), _identity(info.files[0].parent)} if info.kind == "images" else set()
     if isinstance(place, SequencePlace) and place.is_folder and _identity(place.folder) in source_folders:
         raise BadClip(f"The output folder {place.folder} is the source's own: choose another, the source is never written over.")
@@ -262,6 +310,34 @@ def refuse_sources(place: FilePlace | SequencePlace, info: ClipInfo, keep: Itera
             raise BadClip(f"The output {target} is the source itself: choose another name, the source is never written over.")
         if _identity(target) in kept:
             raise BadClip(f"The output {target} is a mask of this job: choose another name, it is never written over.")
+    read = [*info.files, *keep]
+    for reserved in (place.part, lock_of(place.part)):
+        if _holds(reserved, read):
+            raise BadClip(f"The job reads {reserved}, which is the name that it would write to until it is done: rename that first.")
+
+
+def refuse_picture(path: Path, read: Iterable[Path]) -> None:
+    """Raises `BadClip` where a picture about the job would be written over what the job reads, or over what is no file."""
+    if not os.path.isdir(path.parent):
+        raise BadClip(f"{path} cannot be written: there is no folder {path.parent}.")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BadClip(f"{path} is no file that a picture could replace: choose another name.")
+    if _identity(path) in {_identity(file) for file in read}:
+        raise BadClip(f"{path} is footage that this job reads: choose another name for the picture, it is never written over.")
+
+
+def refuse_folder_of(folder: Path, read: Iterable[Path]) -> None:
+    """Raises `BadClip` where files that the job reads lie in a folder that is written into under names of its own."""
+    if _identity(folder) in {_identity(parent) for parent in {file.parent for file in read}}:
+        raise BadClip(f"The folder {folder} for previews has footage in it that this job reads: choose another.")
+
+
+def _holds(place: Path, files: Iterable[Path]) -> bool:
+    """Whether one of the files is a place, or lies in it."""
+    if not os.path.lexists(place):
+        return False
+    above = {folder for parent in {file.parent for file in files} for folder in (parent, *parent.parents)}
+    return _identity(place) in {_identity(path) for path in (*files, *above)}
 
 
 def _identity(path: Path) -> object:

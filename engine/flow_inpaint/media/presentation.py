@@ -154,8 +154,13 @@ def _missing(
     # A last frame may be shown for longer than the others: a little, or as long as it likes where they differ anyway.
     # Not so in a file whose end is known to be missing.
     longer = missing <= 1 or _lateness(pts, stream.time_base, rate).max() >= _LATE
-    if longer and not (missing > 0.5 and is_shortened(path)):
-        return 0
+    if longer:
+        if not is_shortened(path):
+            return 0
+        # Frames are stored in another order than they are shown in, so that some are missing between the last ones too.
+        missing = max(missing, float((seconds - int(pts[0]) * stream.time_base) * (stream.average_rate or rate) - len(pts)))
+        if missing <= 0.5:
+            return 0
     return max(int(missing), 1)
 
 

@@ -16,7 +16,7 @@ from ..errors import Aborted, BadClip, BadParameter
 from ..job import nameable
 from .audio_copy import LABELS
 from .matroska_aspect import RESERVE, write_pixel_aspect
-from .output_place import Claim, OutputFiles, writing
+from .output_place import Claim, OutputFiles, make_way, writing
 from .timecode import timecode_of
 
 CONTAINERS = {".mkv": "matroska", ".mov": "mov"}
@@ -71,11 +71,13 @@ def splice(job: Splice, aborted: Callable[[], bool] = lambda: False) -> OutputFi
     Raises `BadClip` when base and pieces do not fit together (other codec settings, size or number of frames): then
     only a whole run helps. Raises `Failed` when the disk is full.
     """
-    if job.output.exists():
+    if os.path.lexists(job.output):
         raise BadClip(f"{job.output} is there already: choose another name.")
     part = job.output.with_name(f".{job.output.name}.part")
     claim = Claim(part, job.output)
     try:
+        with writing(job.output):
+            make_way(part)
         return _pictures(job, part, aborted) if job.base.files else _video(job, part, aborted)
     finally:
         claim.give_up()

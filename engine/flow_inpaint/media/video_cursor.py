@@ -12,6 +12,7 @@ import av
 from av.stream import Disposition
 
 from ..errors import BadClip, BadFrame
+from ..heeding import heed
 from .containers import UNREADABLE, open_container
 from .ffv1_checksums import checksums_hold
 from .video_damage import Damage, is_disposable
@@ -152,6 +153,7 @@ class VideoCursor:
         held: deque[tuple[int, av.VideoFrame]] = deque()
         doubtful = False
         for packet in _readable(packets):
+            heed()
             place = -1 if packet is None else self._place(packet)
             frames: list[av.VideoFrame] = []
             if packet is not None:

@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from ..errors import BadClip
+from ..heeding import heed
 from .containers import UNREADABLE
 from .ffv1_checksums import checksums_hold
 
@@ -91,6 +92,7 @@ def scan(path: Path, container: av.container.InputContainer, stream: av.VideoStr
     stamps = found.stamps
     try:
         for packet in container.demux(stream):
+            heed()
             if packet.size == 0:
                 continue
             if _never_shown(packet, stream):

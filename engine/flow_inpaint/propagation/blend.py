@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..heeding import heed
 from ..poisson import bounding_box, interpolate, solve
 from .trace import between
 
@@ -66,6 +67,7 @@ class Canvas:
     def add(self, stack: np.ndarray, candidate: Candidate, *, grainy: bool = True) -> None:
         """Samples `stack` (T, H, W, 3) at the candidate's positions. grainy: whether there is grain in it."""
         for part in _parts(candidate):
+            heed()
             place = self._place[part.pixels]
             samples = _samples(stack, part)
             if part.gain is not None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..heeding import heed
+
 UNSEEN = -1
 #: Pixels around a hole that are not used as a source: halos and blur of what is removed.
 GUARD = 2
@@ -129,6 +131,7 @@ def follow(
     for beside in frames:
         if not walkers.size:
             break
+        heed()
         way = hops_of(at)
         slots[way.pixels] = np.arange(way.pixels.size, dtype=np.int32)
         slot = slots[near]
