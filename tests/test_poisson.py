@@ -27,7 +27,7 @@ def box(h: int, w: int, top: int, bottom: int, left: int, right: int) -> np.ndar
     return hole
 
 
-def directly(values: np.ndarray, unknown: np.ndarray, divergence: np.ndarray) -> np.ndarray:
+def directly(values: np.ndarray, unknown: np.ndarray, divergence: np.ndarray, pull: np.ndarray | None = None) -> np.ndarray:
     """The same equations, one row for each unknown pixel."""
     h, w = unknown.shape
     place = np.full((h, w), -1)
@@ -35,6 +35,9 @@ def directly(values: np.ndarray, unknown: np.ndarray, divergence: np.ndarray) ->
     matrix = sparse.lil_matrix((int(unknown.sum()),) * 2)
     right = divergence[unknown].astype(float)
     for row, (y, x) in enumerate(np.argwhere(unknown)):
+        if pull is not None:
+            matrix[row, row] -= pull[y, x]
+            right[row] -= pull[y, x] * values[y, x]
         for ny, nx in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
             if 0 <= ny < h and 0 <= nx < w:
                 matrix[row, row] -= 1
@@ -68,6 +71,21 @@ def test_solves_the_linear_system(size: tuple[int, int], unknown: np.ndarray) ->
     wanted = directly(values, unknown, divergence)
     np.testing.assert_allclose(solve(values, unknown, divergence, cycles=25), wanted, atol=1e-3 * max(np.abs(wanted).max(), 100))
     np.testing.assert_array_equal(solve(values, unknown, divergence)[~unknown], values[~unknown])
+
+
+def test_what_is_pulled_to_the_first_guess(size: tuple[int, int], unknown: np.ndarray) -> None:
+    values, divergence, pull = noise(size), noise(size, 5.0), np.random.default_rng(6).random(size) * 0.1
+    found = solve(values, unknown, divergence, pull=pull[..., 0] if pull.ndim == 3 else pull, cycles=20)
+    np.testing.assert_allclose(found[..., 0], directly(values[..., 0], unknown, divergence[..., 0], pull), atol=0.05)
+
+
+def test_what_comes_from_the_border_dies_away() -> None:
+    """In a strip by r for each pixel, where r + 1 / r = 2 + pull."""
+    values, unknown = np.zeros((8, 80, 1)), np.ones((8, 80), bool)
+    values[:, 0], unknown[:, 0] = 1, False
+    found = solve(values, unknown, pull=np.full(unknown.shape, 0.01), cycles=12)[4, :40, 0]
+    ratio = 1.005 - np.sqrt(1.005**2 - 1)
+    np.testing.assert_allclose(found, ratio ** np.arange(40), atol=2e-3)
 
 
 def test_interpolation_is_the_smoothest(size: tuple[int, int], unknown: np.ndarray) -> None:

@@ -33,9 +33,9 @@ def _neighbour_sum(u: np.ndarray) -> np.ndarray:
     return _with_axis(cv2.filter2D(u, -1, _cross(), borderType=cv2.BORDER_REPLICATE))
 
 
-def _residual(u: np.ndarray, f: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _residual(u: np.ndarray, f: np.ndarray, weight: np.ndarray, pull: np.ndarray | float) -> np.ndarray:
     r = _neighbour_sum(u)
-    r -= 4 * u
+    r -= (4 + pull) * u
     r += f
     r *= weight
     return r
@@ -60,37 +60,38 @@ def _pyramid(unknown: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
-def _cycle(f: np.ndarray, weights: list[np.ndarray], level: int) -> np.ndarray:
+def _cycle(f: np.ndarray, weights: list[np.ndarray], pulls: list[np.ndarray] | list[float], level: int) -> np.ndarray:
     """About the solution of A u = f with u = 0 in known pixels: one V-cycle from zero."""
     heed()
-    weight = weights[level]
+    weight, pull = weights[level], pulls[level]
     last = level + 1 == len(weights)
-    u = f * (_DAMPING / 4)
+    damping = _DAMPING / (4 + pull)
+    u = f * damping
     for _ in range(_SWEEPS * (8 if last else 1) - 1):
-        u += _residual(u, f, weight) * (_DAMPING / 4)
+        u += _residual(u, f, weight, pull) * damping
     if last:
         return u
-    left = _residual(u, f, weight)
+    left = _residual(u, f, weight, pull)
     r = _even(left, cv2.BORDER_CONSTANT)
     half = (r.shape[1] // 2, r.shape[0] // 2)
     # The coarse pixel stands for four: the mean residual times four is their sum.
     coarse = _with_axis(cv2.resize(r, half, interpolation=cv2.INTER_AREA)) * 4
-    correction = _cycle(coarse * weights[level + 1], weights, level + 1)
+    correction = _cycle(coarse * weights[level + 1], weights, pulls, level + 1)
     fine = _with_axis(cv2.resize(correction, (r.shape[1], r.shape[0]), interpolation=cv2.INTER_LINEAR))
     step = fine[: u.shape[0], : u.shape[1]] * weight
-    change = _applied(step, weight)
+    change = _applied(step, weight, pull)
     length = _length(step, left, change)
     u += step * length
     left -= change * length
-    u += left * (_DAMPING / 4)
+    u += left * damping
     for _ in range(_SWEEPS - 1):
-        u += _residual(u, f, weight) * (_DAMPING / 4)
+        u += _residual(u, f, weight, pull) * damping
     return u
 
 
-def _applied(u: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """A u: n u less the sum of the neighbours, in unknown pixels."""
-    out = 4 * u
+def _applied(u: np.ndarray, weight: np.ndarray, pull: np.ndarray | float) -> np.ndarray:
+    """A u: n u less the sum of the neighbours, and `pull` times u, in unknown pixels."""
+    out = (4 + pull) * u
     out -= _neighbour_sum(u)
     out *= weight
     return out
@@ -110,12 +111,25 @@ def _with_axis(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 3 else image[..., None]
 
 
-def solve(values: np.ndarray, unknown: np.ndarray, divergence: np.ndarray | None = None, *, cycles: int = 6) -> np.ndarray:
-    """Solves `sum of neighbours(u) - n u = divergence` where `unknown`, with u = `values` elsewhere.
+def _coarser(pull: np.ndarray, weights: list[np.ndarray]) -> list[np.ndarray]:
+    """The same pull (H, W) on every level. Where pixels are twice as large, neighbours hold four times less on to each other."""
+    out = [np.asarray(pull, np.float32)[..., None] * weights[0]]
+    for weight in weights[1:]:
+        fine = _even(out[-1], cv2.BORDER_CONSTANT)
+        half = (fine.shape[1] // 2, fine.shape[0] // 2)
+        out.append(_with_axis(cv2.resize(fine, half, interpolation=cv2.INTER_AREA)) * 4 * weight)
+    return out
+
+
+def solve(
+    values: np.ndarray, unknown: np.ndarray, divergence: np.ndarray | None = None, *, pull: np.ndarray | None = None, cycles: int = 6
+) -> np.ndarray:
+    """Solves `sum of neighbours(u) - n u - pull (u - values) = divergence` where `unknown`, with u = `values` elsewhere.
 
     values      (H, W, C) float, C at most 4; what it holds where unknown is the first guess
     unknown     (H, W) bool
     divergence  (H, W, C) float, or None for Laplace's equation (the smoothest continuation)
+    pull        (H, W) float, at least 0, or None for 0: what comes from the border dies away over 1 / sqrt(pull) pixels
 
     The image's edge is free (no flux). Returns (H, W, C) float32. With nothing known at all the first
     guess comes back.
@@ -126,13 +140,15 @@ def solve(values: np.ndarray, unknown: np.ndarray, divergence: np.ndarray | None
     levels = _pyramid(unknown.astype(np.uint8))
     weights = [level.astype(np.float32)[..., None] for level in levels]
     f = np.zeros_like(u) if divergence is None else -_with_axis(np.asarray(divergence, np.float32)) * weights[0]
-    residual = _residual(u, f, weights[0])
+    pulls = [0.0] * len(weights) if pull is None else _coarser(pull, weights)
+    # The first guess is where it is pulled to.
+    residual = _residual(u, f, weights[0], 0.0)
     step = change = np.zeros_like(u)
     for _ in range(cycles):
-        found = _cycle(residual, weights, 0)
+        found = _cycle(residual, weights, pulls, 0)
         # Without what it shares with the step before, or the two would undo each other.
         found -= step * _length(change, found, step)
-        step, change = found, _applied(found, weights[0])
+        step, change = found, _applied(found, weights[0], pulls[0])
         length = _length(step, residual, change)
         u += step * length
         residual -= change * length

@@ -90,6 +90,31 @@ def test_gradient_removes_an_offset_of_exposure_and_linear_does_not(hole: np.nda
     np.testing.assert_allclose(found[False][hole], brighter[hole], atol=1e-3)
 
 
+@pytest.mark.parametrize("white", [255.0, 1.0])
+def test_shadows_where_one_source_follows_another_make_no_dark_cloud(white: float) -> None:
+    """An object's shadow lies beside the mattes that sources end at, and each end would make all beyond it darker."""
+    lit = np.full((96, 64, 3), 0.6 * white, np.float32)
+    hole = rectangle(64, 96, 0, 0, 64, 80)
+    canvas = Canvas(np.where(hole[..., None], np.float32(0), lit), hole)
+    for top, bottom in ((0, 40), (40, 60), (60, 80)):
+        shaded = lit.copy()
+        shaded[top - 6 if top else 0 : top] *= 0.4
+        canvas.add(shaded[None], candidate(rectangle(64, 96, 0, top, 64, bottom)))
+    found = canvas.finish(True, white)
+    np.testing.assert_allclose(found[:20], lit[:20], atol=0.03 * white)
+    # Still there is no edge where they follow each other.
+    assert np.abs(np.diff(found[..., 0], axis=0)).max() < 0.25 * white
+
+
+@pytest.mark.parametrize("white", [255.0, 1.0])
+def test_what_is_darker_all_around_is_darker_light(white: float) -> None:
+    clean = np.full((96, 128, 3), 0.6 * white, np.float32)
+    hole = rectangle(128, 96, 30, 20, 98, 70)
+    canvas = Canvas(clean * np.float32(0.7), hole)
+    canvas.add(clean[None], candidate(hole))
+    np.testing.assert_allclose(canvas.finish(True, white)[45, 64], 0.42 * white, atol=0.06 * white)
+
+
 def test_pixels_outside_the_hole_are_kept(hole: np.ndarray) -> None:
     picture = view(WIDTH, HEIGHT)
     for gradient in (True, False):

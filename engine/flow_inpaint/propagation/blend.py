@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..heeding import heed
@@ -14,6 +15,9 @@ from .trace import between
 _TAPS = [(dy, dx) for dy in range(-1, 3) for dx in range(-1, 3) if not (dy in (-1, 2) and dx in (-1, 2))]
 #: From this share of full scale on, two pixels at the rim are more likely two things than two exposures of one.
 _EDGE = 0.25
+#: What joining darkens by more than this share of full scale is in a shadow that the matte leaves out, and not seen otherwise exposed;
+#: over so many pixels such a shadow fades into the hole.
+_SHADOW, _FADE = 0.12, 12.0
 #: Frames that are added to all distances in time, because what is wrong with a pixel does not begin at nothing.
 _ALIKE = 1
 #: Pixels that are sampled at a time: a large hole's at once would take ten times what comes of them.
@@ -116,7 +120,7 @@ class Canvas:
             inner = out[self.box]
         if gradient and has.any():
             wanted = _divergence(guide, seen, inner, hole, _EDGE * white)
-            out[self.box] = solve(inner, hole, wanted)
+            out[self.box] = _without_shadow(solve(inner, hole, wanted), inner, hole, wanted, _SHADOW * white)
         return out
 
 
@@ -190,3 +194,19 @@ def _kept_apart(wanted: np.ndarray, actual: np.ndarray, edge: float) -> np.ndarr
     rim must be the outline of something in front (a post that the matte leaves out), its colour is not let in."""
     unlike = np.abs(actual - wanted).max(1, keepdims=True) / edge
     return wanted + (actual - wanted) * (1 - 1 / (1 + unlike**4))
+
+
+def _without_shadow(joined: np.ndarray, carried: np.ndarray, hole: np.ndarray, wanted: np.ndarray, dark: float) -> np.ndarray:
+    """A joined picture (H, W, 3), joined again where that has made it far darker than what was carried, and than along most of the rim.
+
+    An object's shadow that the matte leaves out is a part of the rim, and lies beside the mattes of the frames that are carried from; joined
+    like a change of light it would make the whole hole a dark cloud. Here it fades within a few pixels. (Perez et al., "Poisson Image
+    Editing", 2003, with a term that holds to the carried colours.)
+    """
+    darker = carried - joined
+    rim = hole & ~cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    shadow = (darker - np.maximum(np.median(darker[rim], 0), 0)).min(2)
+    if not (shadow[hole] > dark).any():
+        return joined
+    held = 1 / (1 + (dark / np.maximum(shadow, 1e-3 * dark)) ** 4)
+    return solve(carried, hole, wanted, pull=held / _FADE**2)
