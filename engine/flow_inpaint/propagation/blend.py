@@ -120,6 +120,7 @@ class Canvas:
             inner = out[self.box]
         if gradient and has.any():
             wanted = _divergence(guide, seen, inner, hole, _EDGE * white)
+            del guide
             out[self.box] = _without_shadow(solve(inner, hole, wanted), inner, hole, wanted, _SHADOW * white)
         return out
 
@@ -205,7 +206,9 @@ def _without_shadow(joined: np.ndarray, carried: np.ndarray, hole: np.ndarray, w
     """
     darker = carried - joined
     rim = hole & ~cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    shadow = (darker - np.maximum(np.median(darker[rim], 0), 0)).min(2)
+    # Without a rim, where all of the picture is missing, nothing is joined to anything.
+    usual = np.maximum(np.median(darker[rim], 0), 0) if rim.any() else 0
+    shadow = (darker - usual).min(2)
     if not (shadow[hole] > dark).any():
         return joined
     held = 1 / (1 + (dark / np.maximum(shadow, 1e-3 * dark)) ** 4)
