@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 
+# Before pytest-xdist looks for the marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares fixtures goes to one process, where tests are shared out to several: the tests of a file, and those with a Blender,
     which answers a question once for all of them."""

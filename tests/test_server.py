@@ -508,26 +508,55 @@ def test_a_host_that_asks_for_ever_and_reads_nothing(tmp_path):
             pipe.close()
 
 
+class Box:
+    """An outbox that keeps what is said."""
+
+    is_given_up = False
+
+    def __init__(self):
+        self.said = []
+
+    def put(self, message):
+        self.said.append(message)
+
+
+JOB = {"source": {"path": "a.mkv"}, "mask": {"rectangle": [0, 0, 8, 8]}, "output": {"path": "result.mkv"}}
+RENDER = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "render", "params": JOB}).encode()
+
+
+def test_a_signal_while_a_job_begins_waits_for_its_end(monkeypatch):
+    begin, ended = threading.Thread.start, []
+
+    def interrupted(self):
+        begin(self)
+        raise KeyboardInterrupt
+
+    def work(self, method, job, aborted):
+        while not aborted():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        ended.append(method)
+
+    monkeypatch.setattr(server.Server, "_do", work)
+    behind = server.Server(Box())
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "start", interrupted)
+        behind.receive(RENDER)
+    assert behind.finish() and ended == ["render"]
+
+
 def test_a_machine_that_starts_no_more_threads(monkeypatch):
     """The job is refused, and the next one is not taken for a second one."""
-    said = []
-
-    class Box:
-        is_given_up = False
-
-        def put(self, message):
-            said.append(message)
 
     def no_thread(self):
         raise RuntimeError("can't start new thread")
 
-    behind = server.Server(Box())
-    job = {"source": {"path": "a.mkv"}, "mask": {"rectangle": [0, 0, 8, 8]}, "output": {"path": "result.mkv"}}
-    render = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "render", "params": job}).encode()
+    behind = server.Server(box := Box())
+    said = box.said
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", no_thread)
         for _ in range(2):
-            behind.receive(render)
+            behind.receive(RENDER)
     assert ["No more threads can be started" in message["error"]["message"] for message in said] == [True, True]
     behind.receive(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "abort"}).encode())
     assert said[-1]["result"] == {"aborted": False}

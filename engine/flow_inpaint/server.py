@@ -194,15 +194,15 @@ class Server:
                 raise RequestError(BUSY, "Another job is running: abort it or wait for its end.")
             job = _document(request)
             self._running = threading.Event()
-        worker = threading.Thread(target=self._work, args=(request, job, self._running), daemon=True, name="job")
+        # Known before it begins: a signal may come while it does, and it is waited for then.
+        self._worker = threading.Thread(target=self._work, args=(request, job, self._running), daemon=True, name="job")
         try:
-            worker.start()
+            self._worker.start()
         except RuntimeError:
             # There are too many threads. Later there may be fewer, and nothing runs now that would have to end first.
             with self._lock:
-                self._running = None
+                self._running = self._worker = None
             raise
-        self._worker = worker
 
     def _work(self, request: Request, job: Any, aborted: threading.Event) -> None:
         # Everything, even a library's sys.exit: the host would wait for ever for the answer of a thread that is gone.
