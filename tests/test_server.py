@@ -1,91 +1,19 @@
-"""`flow-inpaint serve`, spoken to by a host that has nothing but the standard library."""
+"""`flow-inpaint serve`: jobs, their ends, and hosts that come to an end."""
 
 from __future__ import annotations
 
 import json
 import os
-import queue
 import signal
 import subprocess
 import threading
 import time
-from io import BytesIO
 
 import fake_pipeline
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from server_host import SOON, Host
 
 from flow_inpaint import effect, server
-from flow_inpaint.progress_bar import Pace
-
-SOON = 10.0
-
-
-class Host:
-    """The other side of the protocol."""
-
-    def __init__(self, folder, words=None):
-        self.folder = folder
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # What runs these tests in the background may have had Ctrl-C ignored, and that is inherited.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            self.process = subprocess.Popen(words or fake_pipeline.command("serve"), cwd=folder, **pipes)
-        finally:
-            signal.signal(signal.SIGINT, before)
-        self.lines = queue.SimpleQueue()
-        self.notified = []
-        self.last_id = 0
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(json.loads(line))
-        self.lines.put(None)
-
-    def raw(self, data: bytes):
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def send(self, method, params=None):
-        self.last_id += 1
-        message = {"jsonrpc": "2.0", "id": self.last_id, "method": method}
-        self.raw(json.dumps(message if params is None else message | {"params": params}).encode() + b"\n")
-        return self.last_id
-
-    def next(self):
-        """The next response; notifications are put aside."""
-        while (message := self.lines.get(timeout=SOON)) is not None:
-            assert message["jsonrpc"] == "2.0"
-            if "method" not in message:
-                return message
-            self.notified.append(message)
-        raise AssertionError("the server ended: " + self.process.stderr.read().decode())
-
-    def ask(self, method, params=None):
-        ident = self.send(method, params)
-        answer = self.next()
-        assert answer["id"] == ident
-        return answer
-
-    def job(self, behaviour, **fields):
-        source = {"path": f"{behaviour}.mkv"}
-        return {"source": source, "mask": {"rectangle": [0, 0, 8, 8]}, "output": {"path": "result.mkv"}} | fields
-
-    def wait_for_progress(self):
-        while True:
-            message = self.lines.get(timeout=SOON)
-            self.notified.append(message)
-            if message.get("method") == "progress":
-                return
-
-    def left(self):
-        return sorted(os.listdir(self.folder))
-
-    def end(self):
-        self.process.stdin.close()
-        return self.process.wait(SOON)
 
 
 @pytest.fixture
@@ -321,135 +249,6 @@ def test_progress_comes_at_most_ten_times_a_second(host):
     host.send("abort")
     host.next(), host.next()
     assert 3 <= sum(m["method"] == "progress" for m in host.notified) <= 14
-
-
-# --- what is not a request ---
-
-
-@pytest.mark.parametrize(
-    ("line", "code", "ident"),
-    [
-        (b"nonsense", server.PARSE_ERROR, None),
-        (b"{", server.PARSE_ERROR, None),
-        (b'{"jsonrpc": "2.0", "id": 1, "method": "describe"', server.PARSE_ERROR, None),
-        (b"\xff\xfe", server.PARSE_ERROR, None),
-        (b"NaN", server.PARSE_ERROR, None),
-        (b'{"id": Infinity}', server.PARSE_ERROR, None),
-        (b"[" * 200_000, server.PARSE_ERROR, None),
-        (b'{"id": ' + b"9" * 5000 + b"}", server.PARSE_ERROR, None),
-        (b"3", server.INVALID_REQUEST, None),
-        (b"null", server.INVALID_REQUEST, None),
-        (b'"describe"', server.INVALID_REQUEST, None),
-        (b"[]", server.INVALID_REQUEST, None),
-        (b'[{"jsonrpc": "2.0", "id": 1, "method": "describe"}]', server.INVALID_REQUEST, None),
-        (b"{}", server.INVALID_REQUEST, None),
-        (b'{"id": 4, "method": "describe"}', server.INVALID_REQUEST, 4),
-        (b'{"jsonrpc": 2.0, "id": 4, "method": "describe"}', server.INVALID_REQUEST, 4),
-        (b'{"jsonrpc": "2.0", "id": 4}', server.INVALID_REQUEST, 4),
-        (b'{"jsonrpc": "2.0", "id": 4, "method": 7}', server.INVALID_REQUEST, 4),
-        (b'{"jsonrpc": "2.0", "id": 4, "result": {}}', server.INVALID_REQUEST, 4),
-        (b'{"jsonrpc": "2.0", "id": 4, "method": "describe", "params": 3}', server.INVALID_REQUEST, 4),
-        (b'{"jsonrpc": "2.0", "id": {}, "method": "describe"}', server.INVALID_REQUEST, None),
-        (b'{"jsonrpc": "2.0", "id": [1], "method": "describe"}', server.INVALID_REQUEST, None),
-        (b'{"jsonrpc": "2.0", "id": true, "method": "describe"}', server.INVALID_REQUEST, None),
-        (b'{"jsonrpc": "2.0", "id": 1e999, "method": "describe"}', server.INVALID_REQUEST, None),
-        (b'{"jsonrpc": "2.0", "id": 4, "method": "paint"}', server.UNKNOWN_METHOD, 4),
-        (b'{"jsonrpc": "2.0", "id": 4, "method": "__init__"}', server.UNKNOWN_METHOD, 4),
-        (b'{"jsonrpc": "2.0", "id": 4, "method": "render", "params": ["a.mkv"]}', server.INVALID_PARAMS, 4),
-    ],
-    ids=lambda value: value[:50].decode("latin-1") if isinstance(value, bytes) else None,
-)
-def test_bad_messages(bad_host, line, code, ident):
-    bad_host.raw(line + b"\n")
-    answer = bad_host.next()
-    assert answer["id"] == ident and answer["error"]["code"] == code and answer["error"]["message"].endswith(".")
-    assert set(answer) == {"jsonrpc", "id", "error"}
-    assert bad_host.ask("describe")["result"]
-
-
-@pytest.fixture(scope="module")
-def bad_host(tmp_path_factory):
-    made = Host(tmp_path_factory.mktemp("bad"))
-    yield made
-    assert made.end() == 0
-    assert b"Traceback" not in made.process.stderr.read()
-
-
-@pytest.mark.parametrize("ident", [0, -1, 1.5, "", "x", "\u00fc\n", None, 10**40])
-def test_ids_come_back_as_they_are(bad_host, ident):
-    bad_host.raw(json.dumps({"jsonrpc": "2.0", "id": ident, "method": "abort"}).encode() + b"\n")
-    assert bad_host.next() == {"jsonrpc": "2.0", "id": ident, "result": {"aborted": False}}
-
-
-def test_notifications_get_no_answer(bad_host):
-    for line in (b'{"jsonrpc": "2.0", "method": "paint"}', b'{"jsonrpc": "2.0", "method": "render"}', b"", b"   ", b"\r"):
-        bad_host.raw(line + b"\n")
-    assert bad_host.ask("describe")["result"]
-
-
-def test_overlong_lines_are_refused_and_passed_over(bad_host):
-    bad_host.raw(b'{"x": "' + b"y" * (server.LONGEST_LINE + 5_000_000) + b'"}\n')
-    assert bad_host.next()["error"]["code"] == server.INVALID_REQUEST
-    assert bad_host.ask("describe")["result"]
-
-
-def test_lines_of_a_stream(monkeypatch):
-    monkeypatch.setattr(server, "LONGEST_LINE", 4)
-    assert list(server.lines(BytesIO(b"ab\n\nabcd\nabcde\nabcdefghij\nxy"))) == [b"ab\n", b"abcd\n", None, None, b"xy"]
-    assert list(server.lines(BytesIO(b"abcdefgh"))) == [None]
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-REQUESTS = st.fixed_dictionaries({}, optional={"jsonrpc": st.just("2.0") | JSON, "id": JSON, "method": JSON, "params": JSON})
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=40) | (JSON | REQUESTS).map(lambda value: json.dumps(value).encode()))
-def test_any_line_is_a_request_or_an_error(line):
-    try:
-        request = server.parse(line)
-    except server.RequestError as error:
-        answer = json.loads(server.encoded({"id": error.ident}))
-        assert answer["id"] is None or isinstance(answer["id"], (str, int, float))
-    else:
-        assert isinstance(request.method, str)
-
-
-@settings(max_examples=100, deadline=None)
-@given(JSON)
-def test_anything_can_be_sent(value):
-    line = server.encoded({"result": value})
-    assert line.endswith(b"\n") and line.count(b"\n") == 1
-    json.loads(line, parse_constant=pytest.fail)
-
-
-# --- the pace of progress ---
-
-
-def progress(fraction, eta=None):
-    return fake_pipeline.Progress("flow", 0, 1, fraction, eta)
-
-
-def test_pace():
-    now, sent = [0.0], []
-    pace = Pace(sent.append, 0.1, lambda: now[0])
-    for at, fraction in ((0.0, 0.2), (0.05, 0.4), (0.11, 0.3), (0.15, 0.9), (0.16, 1.0), (0.17, 1.0), (0.5, 0.1)):
-        now[0] = at
-        pace(progress(fraction))
-    assert [p.fraction for p in sent] == [0.2, 0.4, 1.0, 1.0]
-
-
-@pytest.mark.parametrize("fraction", [float("nan"), -1.0, float("-inf")])
-def test_pace_takes_any_number(fraction):
-    sent = []
-    Pace(sent.append)(progress(fraction, float("inf")))
-    assert sent == [progress(0.0, None)]
-    Pace(sent.append)(progress(7.0, float("nan")))
-    assert sent[1] == progress(1.0, None)
 
 
 def clip(folder, name, count=12, spot=None):

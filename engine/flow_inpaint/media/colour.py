@@ -4,6 +4,7 @@ from __future__ import annotations
 import threading
 
 import av
+import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
@@ -25,6 +26,16 @@ def reformat(frame: av.VideoFrame, name: str, flags: int = EXACT, **colour: int)
     if not hasattr(_local, "reformatter"):
         _local.reformatter = VideoReformatter()
     return _local.reformatter.reformat(frame, format=name, interpolation=flags, **colour)
+
+
+def from_opencv(image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """RGB (H, W, 3), alpha (H, W) or None, and the bits of a sample, of an image as OpenCV decodes it: grey, BGR or BGRA."""
+    depth = image.dtype.itemsize * 8
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), None, depth
+    if image.shape[2] == 4:
+        return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(image[..., 3]), depth
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, depth
 
 
 def rgb_of(frame: av.VideoFrame) -> np.ndarray:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..errors import BadClip
+from .colour import from_opencv
 from .dpx import read_dpx
 from .exr import encode_exr, read_exr
 from .tiff_file import read_tiff, with_tags_of
@@ -57,12 +58,7 @@ def _read(path: Path, layer: str | None) -> tuple[np.ndarray, np.ndarray | None,
         raise BadClip(f"{path} is not an image that can be read: it is damaged or of another kind than its name says.")
     if image.dtype not in (np.uint8, np.uint16, np.float32):
         raise BadClip(f"{path} has samples of type {image.dtype}: save it with 8 or 16 bits or as 32-bit float.")
-    depth = image.dtype.itemsize * 8
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), None, depth
-    if image.shape[2] == 4:
-        return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(image[..., 3]), depth
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, depth
+    return from_opencv(image)
 
 
 def _check_finite(path: Path, rgb: np.ndarray, alpha: np.ndarray | None) -> None:

@@ -121,12 +121,7 @@ def read_tiff(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray | None, i
             image = ~image
         if 8 < bits < 16:
             image = colour.widen(image >> 16 - bits, layout(f"gray{bits}le"))  # it comes shifted up
-    depth = image.dtype.itemsize * 8
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), None, depth
-    if image.shape[2] == 4:
-        return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(image[..., 3]), depth
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, depth
+    return colour.from_opencv(image)
 
 
 def _checked(path: Path, file: TiffFile) -> int:
