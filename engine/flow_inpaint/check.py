@@ -53,7 +53,7 @@ class Forecast:
 
 def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     """Validates a job by reading its mattes, and says what it would take. Raises the same errors as `run`."""
-    clock = Clock(lambda progress: None, aborted)
+    clock = Clock(aborted=aborted)
     try:
         with heeding(clock.check):
             return _checked(job, clock)

@@ -26,7 +26,7 @@ class Progress:
 class Clock:
     """Progress over all stages, and the host's wish to stop."""
 
-    def __init__(self, on_progress: Callable[[Progress], None], aborted: Callable[[], bool]):
+    def __init__(self, on_progress: Callable[[Progress], None] = lambda progress: None, aborted: Callable[[], bool] = lambda: False):
         self._tell, self.stopped = on_progress, aborted
         self._start = time.monotonic()
         self._fraction = 0.0

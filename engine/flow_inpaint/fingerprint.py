@@ -45,7 +45,7 @@ def fingerprint(
     # A clean frame is carried through the whole shot, so it counts for every frame.
     painted = b"".join(digest(one) + one.frame.to_bytes(4) for one in job.references)
     keys = []
-    with heeding(Clock(lambda progress: None, aborted).check), open_footage(job.source, str(job.params["damaged_frames"])) as source:
+    with heeding(Clock(aborted=aborted).check), open_footage(job.source, str(job.params["damaged_frames"])) as source:
         info = source.info
         last = info.count - 1
         with matte_of(job, info) as matte:

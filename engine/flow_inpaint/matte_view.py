@@ -55,7 +55,7 @@ class MatteViewer:
 
     def view(self, wanted: Wanted, aborted: Callable[[], bool] = lambda: False) -> MatteView:
         """Raises what `open_matte` does."""
-        clock = Clock(lambda progress: None, aborted)
+        clock = Clock(aborted=aborted)
         with heeding(clock.check):
             covered = self._covered(wanted)
         clock.check()
