@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scenery import psnr, rectangle, view
@@ -59,6 +60,22 @@ def test_a_bright_thing_that_appears_is_no_change_of_light() -> None:
     lamp = rectangle(WIDTH, HEIGHT, 0, 0, 70, 100)[..., None]
     b = np.where(lamp, 240, dim()).astype(np.uint8)
     assert np.abs(change_of_light(glimpse_of(as_type(dim(), np.uint8), NOTHING), glimpse_of(b, NOTHING))).max() < 0.004
+
+
+def test_a_camera_that_turns_faster_than_it_can_be_followed_tells_nothing() -> None:
+    chance = np.random.default_rng(0)
+    wide = cv2.GaussianBlur(chance.normal(0, 60, (HEIGHT, 2 * WIDTH)).astype(np.float32), (0, 0), 2) * 4 + np.linspace(60, 200, 2 * WIDTH)
+    seen = [np.repeat(np.clip(wide[:, left : left + WIDTH], 0, 255).astype(np.uint8)[..., None], 3, 2) for left in (0, 100)]
+    # From a wood up into the sky: what is shown is brighter, but the light is the same.
+    assert seen[1].mean() > 1.2 * seen[0].mean()
+    assert (change_of_light(*(glimpse_of(picture, NOTHING) for picture in seen)) == 0).all()
+
+
+def test_parts_that_do_not_tell_the_same_tell_nothing() -> None:
+    chance = np.random.default_rng(0)
+    gains = cv2.resize(chance.normal(1.03, 0.1, (6, 8)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)[..., None]
+    a, b = (glimpse_of(as_type(picture, np.uint8), NOTHING) for picture in (dim(), dim() * gains))
+    assert (change_of_light(a, b) == 0).all()
 
 
 @pytest.mark.parametrize("level", [0, 255])

@@ -21,6 +21,10 @@ _LEAST_PIXELS = 100
 #: Shares of white between which a value says something about gain; what is linear has no upper end.
 _DARK, _BRIGHT = 0.04, 0.92
 _DARK_LINEAR = 0.002
+#: Where the motion there and back differ by more than this, pixels of the small pictures, they do not show the same thing.
+_SAME = 1.0
+#: Parts that a picture has across its longer side, the share of a part that has to tell something, and the parts that it takes at least.
+_PARTS, _TOLD, _LEAST_PARTS = 8, 0.25, 6
 #: A change of less than this many times what its own uncertainty may be is none: added up it would be a drift.
 _SURE = 3.0
 _LARGEST = 0.7
@@ -52,14 +56,10 @@ def glimpse_of(picture: np.ndarray, hole: np.ndarray) -> Glimpse:
 def change_of_light(a: Glimpse, b: Glimpse) -> np.ndarray:
     """The natural logarithm of the gain from `a` to `b`, (3,) float64, one for each channel: the median over what both show.
 
-    Zero where too little is shown to tell.
+    Zero where too little is shown to tell, or where parts of the picture do not tell the same: a camera that turns fast, or what moves by
+    itself, looks brighter or darker here and there for other reasons than its light.
     """
-    h, w = a.hidden.shape
-    flow = _dis(_grey(a), _grey(b))
-    x, y = np.arange(w, dtype=np.float32)[None] + flow[0], np.arange(h, dtype=np.float32)[:, None] + flow[1]
-    there = cv2.remap(b.rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    seen = cv2.remap((~b.hidden).astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.999
-    seen &= ~a.hidden
+    there, seen = _matched(a, b)
     dark, bright = (_DARK_LINEAR, np.inf) if a.linear else (_DARK, _BRIGHT)
     out = np.zeros(3)
     for channel in range(3):
@@ -67,13 +67,41 @@ def change_of_light(a: Glimpse, b: Glimpse) -> np.ndarray:
         telling = seen & (np.minimum(one, other) > dark) & (np.maximum(one, other) < bright)
         if telling.sum() < _LEAST_PIXELS:
             continue
-        gain = np.log(other[telling] / one[telling])
-        middle = float(np.median(gain))
-        # 1.4826 makes the median deviation a standard one, 1.2533 the mean's uncertainty the median's.
-        uncertain = 1.4826 * 1.2533 * float(np.median(np.abs(gain - middle))) / np.sqrt(gain.size)
-        if abs(middle) > _SURE * uncertain:
+        gain = np.full(seen.shape, np.nan)
+        gain[telling] = np.log(other[telling] / one[telling])
+        middle = float(np.median(gain[telling]))
+        if abs(middle) > _SURE * max(_uncertainty(gain[telling], middle), _uncertainty(_by_parts(gain), middle)):
             out[channel] = np.clip(middle, -_LARGEST, _LARGEST)
     return out
+
+
+def _matched(a: Glimpse, b: Glimpse) -> tuple[np.ndarray, np.ndarray]:
+    """What `b` shows where the pixels of `a` have moved, (h, w, 3), and where both show the same thing, (h, w) bool."""
+    h, w = a.hidden.shape
+    grey_a, grey_b = _grey(a), _grey(b)
+    flow, back = _dis(grey_a, grey_b), _dis(grey_b, grey_a)
+    x, y = np.arange(w, dtype=np.float32)[None] + flow[0], np.arange(h, dtype=np.float32)[:, None] + flow[1]
+    there = cv2.remap(b.rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap((~b.hidden).astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.999
+    off = [flow[k] + cv2.remap(back[k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for k in range(2)]
+    return there, seen & ~a.hidden & (np.hypot(*off) < _SAME)
+
+
+def _by_parts(gain: np.ndarray) -> np.ndarray:
+    """The medians of square parts of (h, w), NaN where nothing is told: those that tell enough."""
+    side = -(-max(gain.shape) // _PARTS)
+    parts = (gain[top : top + side, left : left + side] for top in range(0, gain.shape[0], side) for left in range(0, gain.shape[1], side))
+    told = (part[np.isfinite(part)] for part in parts)
+    return np.array([np.median(part) for part in told if part.size >= _TOLD * side**2])
+
+
+def _uncertainty(values: np.ndarray, middle: float) -> float:
+    """Of the median of independent `values`, which is about `middle`; infinite where they are too few to say.
+
+    1.4826 makes the median deviation a standard one, 1.2533 the mean's uncertainty the median's."""
+    if values.size < _LEAST_PARTS:
+        return np.inf
+    return 1.4826 * 1.2533 * float(np.median(np.abs(values - middle))) / np.sqrt(values.size)
 
 
 def seen_gain(change: float, linear: bool) -> float:
