@@ -1,4 +1,4 @@
-"""The pictures of a job: each frame's hole filled from its sources, steadied by the frames beside it, with grain.
+"""The pictures of a job: each frame's hole filled from its sources, steadied by the frames beside it, with detail and grain.
 
 What a pixel is blended of changes from frame to frame, and so does what joining pulls it to; made one by one, frames flicker. So
 each pixel takes a part of what the frames before and after have where the flow leads.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .detail import raised
 from .grain import grain_like
 from .media.info import full_scale
 from .propagation.trace import sample
@@ -28,6 +29,7 @@ class Filled:
     hole     (h, w) bool
     picture  (h, w, 3) float32, in the store's numbers, without grain that was not there
     kept     (h, w) float32, 0..1: the share of the grain's variance that is left
+    detail   (h, w) float32: the detail where it comes from (see `Canvas.detail`)
     """
 
     frame: int
@@ -35,6 +37,7 @@ class Filled:
     hole: np.ndarray
     picture: np.ndarray
     kept: np.ndarray
+    detail: np.ndarray
 
 
 def fill(store: ShotStore, frame: int, look: Look, found: Iterable[Taken]) -> Filled | None:
@@ -44,7 +47,7 @@ def fill(store: ShotStore, frame: int, look: Look, found: Iterable[Taken]) -> Fi
         return None
     box = canvas.box
     picture = canvas.finish(look.gradient, full_scale(store.dtype))[box]
-    return Filled(frame, box, canvas.hole[box], picture, canvas.kept_grain()[box])
+    return Filled(frame, box, canvas.hole[box], picture, canvas.kept_grain()[box], canvas.detail()[box])
 
 
 def steadied(store: ShotStore, own: Filled, beside: Sequence[Filled | None], look: Look) -> Filled:
@@ -82,6 +85,14 @@ def steadied(store: ShotStore, own: Filled, beside: Sequence[Filled | None], loo
     # The frames' grain is partly the same, of the same sources: between all of it and what would be left of independent grain.
     kept[own.hole] *= (1 + square / weight**2) / 2
     return replace(own, picture=picture, kept=kept)
+
+
+def detailed(store: ShotStore, own: Filled) -> Filled:
+    """A filled hole with the detail given back that it lacks (see `detail`). Grain is no detail, but what is left of it is raised too."""
+    white = full_scale(store.dtype)
+    grain = np.float32(store.grain[own.frame].steps * white**2 if own.frame in store.grain else 0.0)
+    picture, raised_by = raised(own.picture, own.hole, np.maximum(own.detail - grain, 0), white, grain * own.kept)
+    return replace(own, picture=picture, kept=np.minimum(own.kept * (1 + raised_by) ** 2, 1))
 
 
 def finished(store: ShotStore, own: Filled, look: Look) -> np.ndarray:

@@ -45,6 +45,11 @@ class Grain:
     common: float
     likeness: float
 
+    @property
+    def steps(self) -> float:
+        """The mean square of what it makes neighbouring pixels differ by, to the right and below together, share of white squared."""
+        return float(4 * (self.sigma**2).mean() * (1 - self.likeness))
+
 
 def grain_sample(picture: np.ndarray, hole: np.ndarray, beside: np.ndarray) -> np.ndarray | None:
     """What the flattest visible blocks of a frame show: (N, 5) variances of red, green and blue, covariance between channels,

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from .clock import Clock
-from .composing import Filled, faded, fill, finished, steadied
+from .composing import Filled, detailed, faded, fill, finished, steadied
 from .errors import Forgotten
 from .made_frames import MadeFrame, keep, kept, kept_until
 from .media import Source
@@ -120,7 +120,7 @@ class _Frames:
         store, look, (filled, origins) = self.store, self.job.look, own
         if filled is None:
             return MadeFrame(np.zeros(store.shape, bool), np.zeros((0, 3), store.dtype), 0)
-        filled = steadied(store, filled, (before[0], after[0]), look)
+        filled = detailed(store, steadied(store, filled, (before[0], after[0]), look))
         pixels = faded(store, frame, finished(store, filled, look)[filled.hole])
         return MadeFrame(store.hole(frame), pixels, store.unseen.read(frame)[0].size, origins)
 

@@ -13,6 +13,9 @@ from .trace import between
 
 #: Taps around a sample that its colour and its four one-pixel differences need: a 4 x 4 block without its corners.
 _TAPS = [(dy, dx) for dy in range(-1, 3) for dx in range(-1, 3) if not (dy in (-1, 2) and dx in (-1, 2))]
+#: Of the four taps around a sample, (row, column), those side by side and those one below the other.
+_ACROSS = [((dy, 0), (dy, 1)) for dy in (0, 1)]
+_DOWNWARDS = [((0, dx), (1, dx)) for dx in (0, 1)]
 #: From this share of full scale on, two pixels at the rim are more likely two things than two exposures of one.
 _EDGE = 0.25
 #: What joining darkens by more than this share of full scale is in a shadow that the matte leaves out, and not seen otherwise exposed;
@@ -67,15 +70,19 @@ class Canvas:
         self._sum = np.zeros((pixels.size, 15), np.float32)
         self._weight = np.zeros(pixels.size, np.float32)
         self._square = np.zeros(pixels.size, np.float32)
+        self._detail = np.zeros(pixels.size, np.float32)
 
     def add(self, stack: np.ndarray, candidate: Candidate, *, grainy: bool = True) -> None:
         """Samples `stack` (T, H, W, 3) at the candidate's positions. grainy: whether there is grain in it."""
         for part in _parts(candidate):
             heed()
             place = self._place[part.pixels]
-            samples = _samples(stack, part)
+            samples, detail = _samples(stack, part)
             if part.gain is not None:
-                samples *= np.tile(part.gain.astype(np.float32), 5)
+                gain = part.gain.astype(np.float32)
+                samples *= np.tile(gain, 5)
+                detail *= gain**2
+            self._detail[place] += detail.mean(1) * part.weight
             self._sum[place] += samples * part.weight[:, None]
             self._weight[place] += part.weight
             if grainy:
@@ -94,6 +101,13 @@ class Canvas:
         """
         out = np.ones(self.hole.size, np.float32)
         out[self._pixels] = np.minimum(self._square / np.maximum(self._weight, 1e-9) ** 2, 1)
+        return out.reshape(self.hole.shape)
+
+    def detail(self) -> np.ndarray:
+        """(H, W) float32: how much detail there is where candidates come from, the mean square of what neighbouring pixels differ by, to the
+        right and below together; 0 outside the hole and where there is no candidate."""
+        out = np.zeros(self.hole.size, np.float32)
+        out[self._pixels] = self._detail / np.maximum(self._weight, 1e-9)
         return out.reshape(self.hole.shape)
 
     def finish(self, gradient: bool, white: float = 255.0) -> np.ndarray:
@@ -146,8 +160,9 @@ def _kept_by_sampling(candidate: Candidate) -> np.ndarray:
     return ((fx**2 + (1 - fx) ** 2) * (fy**2 + (1 - fy) ** 2)).astype(np.float32)
 
 
-def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
-    """(N, 15): colour, and the differences to the right, from the left, down, from above, at each position."""
+def _samples(stack: np.ndarray, candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 15): colour, and the differences to the right, from the left, down, from above, at each position; and (N, 3): the squares of what
+    the pixels around it differ by, across and down together, which unlike those differences lose nothing between pixels."""
     _, h, w, _ = stack.shape
     x, y = candidate.x, candidate.y
     x0 = np.clip(np.floor(x).astype(np.int64), 0, w - 1)
@@ -164,6 +179,8 @@ def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
         bottom = tap[dy + 1, dx] + (tap[dy + 1, dx + 1] - tap[dy + 1, dx]) * fx
         return top + (bottom - top) * fy
 
+    across, along = ([(tap[there] - tap[here]) ** 2 for here, there in pairs] for pairs in (_ACROSS, _DOWNWARDS))
+    detail = across[0] + (across[1] - across[0]) * fy + along[0] + (along[1] - along[0]) * fx
     centre = at(0, 0)
     right, left, down, up = at(0, 1) - centre, centre - at(0, -1), at(1, 0) - centre, centre - at(-1, 0)
     # Beyond the picture's edge nothing is known: the slope runs on.
@@ -171,7 +188,7 @@ def _samples(stack: np.ndarray, candidate: Candidate) -> np.ndarray:
         near, far = place < 1, place > size - 2
         behind[near] = ahead[near]
         ahead[far] = behind[far]
-    return np.concatenate([centre, right, left, down, up], 1)
+    return np.concatenate([centre, right, left, down, up], 1), detail
 
 
 def _divergence(guide: np.ndarray, seen: np.ndarray, picture: np.ndarray, hole: np.ndarray, edge: float) -> np.ndarray:
