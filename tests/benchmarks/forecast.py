@@ -15,7 +15,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -72,23 +74,52 @@ def _source(known: argparse.Namespace, size: str, length: int, folder: Path) -> 
 
 
 def made(frames: Path, width: int, height: int, length: int, path: Path, *, deep: bool = False) -> str:
+    """A clip of so many frames. A whole turn there and back is encoded once, however often it is shown."""
     names = sorted(frames.iterdir())
+    turn = [*names, *names[-2:0:-1]]
     codec, options = ("libx265", {"preset": "ultrafast", "x265-params": "log-level=error"}) if deep else ("libx264", {"preset": "veryfast"})
+    settings = {"width": width, "height": height, "pix_fmt": "yuv420p10le" if deep else "yuv420p", "options": {"crf": "18"} | options}
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options={"crf": "18"} | options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p10le" if deep else "yuv420p"
-        for k in range(length):
-            # There and back through the sequence.
-            turn = k % (2 * len(names) - 2)
-            picture = cv2.imread(str(names[turn if turn < len(names) else 2 * len(names) - 2 - turn]))[..., ::-1]
-            if deep:
-                picture = picture.astype(np.float32) * 257
-            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
-            if deep:
-                picture = np.clip(np.rint(picture), 0, 65535).astype(np.uint16)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb48le" if deep else "rgb24")))
-        container.mux(stream.encode(None))
+        stream = _with(container.add_stream(codec, rate=25), settings)
+        whole: list[av.Packet] = []
+        for begin in range(0, length, len(turn)):
+            some = turn[: length - begin]
+            if whole and len(some) == len(turn):
+                packets = whole
+            else:
+                encoder = _with(av.CodecContext.create(codec, "w"), settings | {"time_base": Fraction(1, 25), "framerate": 25})
+                packets = _encoded(encoder, some, deep=deep)
+                whole = whole or packets
+            for packet in packets:
+                container.mux(_later(packet, begin, stream))
     return str(path)
+
+
+def _with(encoder: Any, settings: dict[str, Any]) -> Any:
+    for name, value in settings.items():
+        setattr(encoder, name, value)
+    return encoder
+
+
+def _encoded(encoder: av.VideoCodecContext, names: list[Path], *, deep: bool) -> list[av.Packet]:
+    packets = []
+    for name in names:
+        picture = cv2.imread(str(name))[..., ::-1]
+        if deep:
+            picture = picture.astype(np.float32) * 257
+        picture = cv2.resize(picture, (encoder.width, encoder.height), interpolation=cv2.INTER_CUBIC)
+        if deep:
+            picture = np.clip(np.rint(picture), 0, 65535).astype(np.uint16)
+        packets += encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb48le" if deep else "rgb24"))
+    return packets + encoder.encode(None)
+
+
+def _later(packet: av.Packet, frames: int, stream: av.VideoStream) -> av.Packet:
+    """A copy of a packet, so many frames later, for a stream."""
+    again = av.Packet(bytes(packet))
+    again.pts, again.dts, again.time_base = packet.pts + frames, packet.dts + frames, packet.time_base
+    again.is_keyframe, again.duration, again.stream = packet.is_keyframe, packet.duration, stream
+    return again
 
 
 if __name__ == "__main__":
