@@ -90,15 +90,16 @@ def test_gradient_removes_an_offset_of_exposure_and_linear_does_not(hole: np.nda
     np.testing.assert_allclose(found[False][hole], brighter[hole], atol=1e-3)
 
 
+@pytest.mark.parametrize("factor", [0.4, 1.6])
 @pytest.mark.parametrize("white", [255.0, 1.0])
-def test_shadows_where_one_source_follows_another_make_no_dark_cloud(white: float) -> None:
-    """An object's shadow lies beside the mattes that sources end at, and each end would make all beyond it darker."""
+def test_where_one_source_follows_another_no_dark_cloud_grows_and_no_glow(white: float, factor: float) -> None:
+    """An object's shadow, or its lamps' light, lies beside the mattes that sources end at; each end would change all beyond it."""
     lit = np.full((96, 64, 3), 0.6 * white, np.float32)
     hole = rectangle(64, 96, 0, 0, 64, 80)
     canvas = Canvas(np.where(hole[..., None], np.float32(0), lit), hole)
     for top, bottom in ((0, 40), (40, 60), (60, 80)):
         shaded = lit.copy()
-        shaded[top - 6 if top else 0 : top] *= 0.4
+        shaded[top - 6 if top else 0 : top] *= factor
         canvas.add(shaded[None], candidate(rectangle(64, 96, 0, top, 64, bottom)))
     found = canvas.finish(True, white)
     np.testing.assert_allclose(found[:20], lit[:20], atol=0.03 * white)

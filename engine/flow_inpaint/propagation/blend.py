@@ -19,8 +19,9 @@ _DOWNWARDS = [((0, dx), (1, dx)) for dx in (0, 1)]
 #: From this share of full scale on, two pixels at the rim are more likely two things than two exposures of one.
 _EDGE = 0.25
 #: What joining darkens by more than this share of full scale is in a shadow that the matte leaves out, and not seen otherwise exposed;
-#: over so many pixels such a shadow fades into the hole.
-_SHADOW, _FADE = 0.12, 12.0
+#: and what it lightens by more than this share beyond all that was carried there and all that stands beside the hole glows. Over so many
+#: pixels either fades into the hole.
+_SHADOW, _GLOW, _FADE = 0.12, 0.02, 12.0
 #: Frames that are added to all distances in time, because what is wrong with a pixel does not begin at nothing.
 _ALIKE = 1
 #: Pixels that are sampled at a time: a large hole's at once would take ten times what comes of them.
@@ -135,7 +136,7 @@ class Canvas:
         if gradient and has.any():
             wanted = _divergence(guide, seen, inner, hole, _EDGE * white)
             del guide
-            out[self.box] = _without_shadow(solve(inner, hole, wanted), inner, hole, wanted, _SHADOW * white)
+            out[self.box] = _in_bounds(solve(inner, hole, wanted), inner, hole, wanted, white)
         return out
 
 
@@ -214,19 +215,23 @@ def _kept_apart(wanted: np.ndarray, actual: np.ndarray, edge: float) -> np.ndarr
     return wanted + (actual - wanted) * (1 - 1 / (1 + unlike**4))
 
 
-def _without_shadow(joined: np.ndarray, carried: np.ndarray, hole: np.ndarray, wanted: np.ndarray, dark: float) -> np.ndarray:
-    """A joined picture (H, W, 3), joined again where that has made it far darker than what was carried, and than along most of the rim.
+def _in_bounds(joined: np.ndarray, carried: np.ndarray, hole: np.ndarray, wanted: np.ndarray, white: float) -> np.ndarray:
+    """A joined picture (H, W, 3), joined again where that has made it far darker than what was carried, and than along most of the rim, or
+    lighter than all there is.
 
     An object's shadow that the matte leaves out is a part of the rim, and lies beside the mattes of the frames that are carried from; joined
-    like a change of light it would make the whole hole a dark cloud. Here it fades within a few pixels. (Perez et al., "Poisson Image
-    Editing", 2003, with a term that holds to the carried colours.)
+    like a change of light it would make the whole hole a dark cloud. Where pieces that do not belong together meet, what they differ by may
+    add up beyond white. Here both fade within a few pixels. (Perez et al., "Poisson Image Editing", 2003, with a term that holds to the
+    carried colours.)
     """
     darker = carried - joined
-    rim = hole & ~cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    rim, beside = (cv2.dilate(x.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool) & ~x for x in (~hole, hole))
     # Without a rim, where all of the picture is missing, nothing is joined to anything.
     usual = np.maximum(np.median(darker[rim], 0), 0) if rim.any() else 0
-    shadow = (darker - usual).min(2)
-    if not (shadow[hole] > dark).any():
+    lightest = carried[beside].max(0) if beside.any() else np.inf
+    shadow, glow = (darker - usual).min(2), (joined - np.maximum(carried, lightest)).max(2)
+    off = np.maximum(shadow / (_SHADOW * white), glow / (_GLOW * white))
+    if not (off[hole] > 1).any():
         return joined
-    held = 1 / (1 + (dark / np.maximum(shadow, 1e-3 * dark)) ** 4)
+    held = 1 / (1 + (1 / np.maximum(off, 1e-3)) ** 4)
     return solve(carried, hole, wanted, pull=held / _FADE**2)
