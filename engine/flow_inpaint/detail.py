@@ -34,23 +34,28 @@ def raised(
     def around(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values * inside, (_WINDOW, _WINDOW)) / share
 
-    def together(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return around((a * b).sum(0).mean(2))
-
-    steps, more = _steps(picture), _steps(fine)
-    there, both, square = np.maximum(together(steps, steps) - grain, 0), together(steps, more), np.maximum(together(more, more), 1e-12)
+    there = np.maximum(around(_slopes(picture, picture)) - grain, 0)
+    both, square = around(_slopes(picture, fine)), np.maximum(around(_slopes(fine, fine)), 1e-12)
     wanted = around(wanted)
     # The one that solves there + 2 both k + square k^2 = wanted.
     k = (np.sqrt(np.maximum(both**2 + square * (wanted - there), both**2)) - both) / square
     left = there / np.maximum(wanted, 1e-12)
     k = np.clip(k, 0, _LARGEST) * np.clip((left - _LITTLE) / (_ENOUGH - _LITTLE), 0, 1) * inside
     beside, most = np.ones((3, 3), np.uint8), np.float32(_BEYOND * white)
-    return np.clip(picture + k[..., None] * fine, cv2.erode(picture, beside) - most, cv2.dilate(picture, beside) + most), k
+    # In place, here and below: a large hole has millions of pixels, and each worker one of its own.
+    fine *= k[..., None]
+    fine += picture
+    np.maximum(fine, cv2.erode(picture, beside) - most, out=fine)
+    np.minimum(fine, cv2.dilate(picture, beside) + most, out=fine)
+    return fine, k
 
 
-def _steps(picture: np.ndarray) -> np.ndarray:
-    """What pixels differ by from the ones to their right and below, (2, h, w, 3), nothing at the end."""
-    out = np.zeros((2, *picture.shape), np.float32)
-    out[0, :, :-1] = np.diff(picture, axis=1)
-    out[1, :-1] = np.diff(picture, axis=0)
+def _slopes(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(h, w): the product of what two pictures (h, w, 3) differ by from pixel to pixel, to the right and below together, the channels' mean."""
+    out = np.zeros(one.shape[:2], np.float32)
+    for channel in range(3):
+        a, b = one[..., channel], other[..., channel]
+        out[:, :-1] += np.diff(a, axis=1) * np.diff(b, axis=1)
+        out[:-1] += np.diff(a, axis=0) * np.diff(b, axis=0)
+    out /= 3
     return out
