@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from scenery import psnr, rectangle
-from test_composing import HOLE, filled
+from test_composing import HOLE, LOOK, filled
 from test_pipeline import Shot, disc
 
 from flow_inpaint import writing
@@ -16,13 +16,11 @@ from flow_inpaint.composing import detailed, finished
 from flow_inpaint.detail import raised
 from flow_inpaint.grain import Grain
 from flow_inpaint.propagation.blend import Candidate, Canvas
-from flow_inpaint.shot import Look
 from flow_inpaint.shot_store import ShotStore
 
 SIZE = 64
 INSIDE = rectangle(SIZE, SIZE, 12, 12, 52, 52)
 DEEP = rectangle(SIZE, SIZE, 18, 18, 46, 46)
-LOOK = Look(reach=8, candidates=1, steadiness=0.5, consistency=2.0, gradient=False, fill=lambda *_: None)
 
 
 def fine(*shape: int, seed: int = 0) -> np.ndarray:

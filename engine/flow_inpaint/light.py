@@ -14,6 +14,7 @@ import numpy as np
 from .flow.dis import DIS
 from .media.info import full_scale
 from .poisson import interpolate
+from .propagation.trace import hops
 
 #: Pictures are compared at this width or height at most, where grain has averaged out.
 _SIZE = 160
@@ -83,8 +84,8 @@ def _matched(a: Glimpse, b: Glimpse) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.arange(w, dtype=np.float32)[None] + flow[0], np.arange(h, dtype=np.float32)[:, None] + flow[1]
     there = cv2.remap(b.rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     seen = cv2.remap((~b.hidden).astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.999
-    off = [flow[k] + cv2.remap(back[k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for k in range(2)]
-    return there, seen & ~a.hidden & (np.hypot(*off) < _SAME)
+    drift = hops(np.ones((h, w), bool), flow, back).drift.reshape(h, w)
+    return there, seen & ~a.hidden & (drift < _SAME)
 
 
 def _by_parts(gain: np.ndarray) -> np.ndarray:
