@@ -210,7 +210,8 @@ def test_what_lasts_is_allocated_and_nothing_else_grows(net, monkeypatch):
     monkeypatch.setattr(type(net.stages[0]), "forward", lambda stage, x, region=None: x[:, : stage.out_channels])
     short = net.prefix(2)
     most_held(short, 16)
-    assert most_held(short, 120) < 1.1 * most_held(short, 40)
+    # Eighty frames more of holes alone, kept, would be half as much again, and of flow the fourfold; what is left is the test's own notes.
+    assert most_held(short, 120) < 1.3 * most_held(short, 40)
 
 
 def test_pulse_and_abort(net):
