@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+# Tests that run at a time share out the cores: threads of PyTorch's that wait for one another take them from the tests beside.
+# This is read when PyTorch is imported, here and in the processes that tests start.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))))
+
 
 # Before pytest-xdist looks for the marks.
 @pytest.hookimpl(tryfirst=True)
