@@ -15,7 +15,8 @@ import struct
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
@@ -46,6 +47,59 @@ def work_folder(parent: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Places:
+    """Where in a file the records of each frame begin: eight bytes a frame, for there are some of every frame of a job to its end."""
+
+    def __init__(self) -> None:
+        self._from = 0
+        #: Of the last record of each frame from that one on; -1: there is none. The last one has one.
+        self._newest = array("q")
+        #: Of the first record of those frames that have several.
+        self._first: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def __contains__(self, frame: int) -> bool:
+        return 0 <= frame - self._from < len(self._newest) and self._newest[frame - self._from] >= 0
+
+    def __getitem__(self, frame: int) -> int:
+        if frame not in self:
+            raise KeyError(frame)
+        return self._newest[frame - self._from]
+
+    @property
+    def last(self) -> int:
+        """The last frame that has a record; -1: none has."""
+        return self._from + len(self._newest) - 1 if self._newest else -1
+
+    @property
+    def newest(self) -> int:
+        """Where the last record in the file begins; -1: there is none."""
+        return max(self._newest, default=-1)
+
+    def note(self, frame: int, begin: int) -> None:
+        if frame in self:
+            self._first.setdefault(frame, self[frame])
+        if not self._newest:
+            self._from = frame
+        elif frame < self._from:
+            self._newest, self._from = array("q", [-1]) * (self._from - frame) + self._newest, frame
+        self._newest.extend([-1] * (frame + 1 - self._from - len(self._newest)))
+        self._newest[frame - self._from] = begin
+
+    def first_of(self, frame: int) -> int | None:
+        """Where the first record of this frame or a later one begins."""
+        later = range(max(frame, self._from), self.last + 1)
+        return min((self._first.get(k, self[k]) for k in later if k in self), default=None)
+
+    def keep_before(self, frame: int) -> None:
+        del self._newest[max(frame - self._from, 0) :]
+        while self._newest and self._newest[-1] < 0:
+            self._newest.pop()
+        self._first = {k: begin for k, begin in self._first.items() if k < frame}
+
+
 class Records:
     """Arrays by frame number, of any shapes, in one file that is written in any order of frames.
 
@@ -54,9 +108,7 @@ class Records:
 
     def __init__(self, folder: Path, name: str):
         self._path = folder / name
-        self._at: dict[int, list[tuple[int, str, tuple[int, ...]]]] = {}
-        #: Where the first and the last record of each frame begin.
-        self._places: dict[int, tuple[int, int]] = {}
+        self._places = _Places()
         self._marked = False
         self._lock = threading.Lock()
         self._open_file: RawIOBase | None = opened(self._path)
@@ -74,7 +126,8 @@ class Records:
     @property
     def last(self) -> int:
         """The last frame there is a record of; -1: there is none."""
-        return max(self._at, default=-1)
+        with self._lock:
+            return self._places.last
 
     def write(self, frame: int, *arrays: np.ndarray) -> None:
         ready = [np.ascontiguousarray(array) for array in arrays]
@@ -92,33 +145,31 @@ class Records:
                 with suppress(OSError):
                     self._file.truncate(begin)
                 raise disk_trouble(self._path, error) from error
-            self._note(frame, begin, begin + len(head) + len(shown), ((array.dtype.str, array.shape) for array in ready))
+            self._places.note(frame, begin)
 
     def has(self, frame: int) -> bool:
-        return frame in self._at
+        with self._lock:
+            return frame in self._places
 
     def parts(self, frame: int) -> int:
         """How many arrays a record has."""
-        return len(self._at[frame])
+        with self._lock:
+            return len(self._shown(frame))
 
     def read(self, frame: int) -> list[np.ndarray]:
-        out = []
         with self._lock:
-            for offset, dtype, shape in self._at[frame]:
-                self._file.seek(offset)
-                out.append(np.fromfile(self._file, dtype, int(np.prod(shape))).reshape(shape))
-        return out
+            return [np.fromfile(self._file, dtype, int(np.prod(shape))).reshape(shape) for dtype, shape in self._shown(frame)]
 
     def cut(self, frame: int) -> None:
         """Forgets the records of this and all later frames, for later runs too, whatever happens afterwards."""
         with self._lock:
-            end = min((first for k, (first, _) in self._places.items() if k >= frame), default=None)
+            end = self._places.first_of(frame)
             if end is None:
                 return
-            self._keep_before(frame)
+            self._places.keep_before(frame)
             try:
-                if not self._at or not (self._marked or any(last > end for _, last in self._places.values())):
-                    self._file.truncate(end if self._at else 0)
+                if not self._places or not (self._marked or self._places.newest > end):
+                    self._file.truncate(end if self._places else 0)
                 else:
                     # Earlier frames were written later: what is forgotten stays in the file.
                     self._marked = True
@@ -150,17 +201,11 @@ class Records:
         self.close()
         deleted_file(self._path)
 
-    def _note(self, frame: int, begin: int, at: int, arrays: Iterable[tuple[str, tuple[int, ...]]]) -> None:
-        entry = []
-        for dtype, shape in arrays:
-            entry.append((at, dtype, tuple(shape)))
-            at += int(np.prod(shape)) * np.dtype(dtype).itemsize
-        self._at[frame] = entry
-        self._places[frame] = self._places.get(frame, (begin,))[0], begin
-
-    def _keep_before(self, frame: int) -> None:
-        self._at = {k: entry for k, entry in self._at.items() if k < frame}
-        self._places = {k: place for k, place in self._places.items() if k < frame}
+    def _shown(self, frame: int) -> list[tuple[str, list[int]]]:
+        """Types and shapes of a record's arrays, which the file is at afterwards."""
+        self._file.seek(self._places[frame])
+        _, _, size, _, _ = _HEAD.unpack(self._file.read(_HEAD.size))
+        return json.loads(self._file.read(size))
 
     def _take_up(self) -> None:
         """Finds what is whole. A record with lost pages is passed over; where there is no record, the file is cut off."""
@@ -171,14 +216,14 @@ class Records:
             mark, frame, shown_size, data_size, found = _HEAD.unpack(self._file.read(_HEAD.size))
             at = begin + _HEAD.size + shown_size
             if mark == _CUT and found == _sum(frame, _CUT, []):
-                self._keep_before(frame)
+                self._places.keep_before(frame)
                 self._marked = True
             elif mark != _MARK or at + data_size > size:
                 break
             else:
                 shown = self._file.read(shown_size)
                 if _sum(frame, shown, blocks(self._file, data_size)) == found:
-                    self._note(frame, begin, at, json.loads(shown))
+                    self._places.note(frame, begin)
             begin = at + data_size
         if begin < size:
             self._file.truncate(begin)
