@@ -118,7 +118,9 @@ def test_costs_grow_with_what_they_depend_on() -> None:
     # More frames than are kept decoded.
     lasting = replace(KNOWN, surveyed=replace(KNOWN.surveyed, needed=(0, 19_999)), wanted=20_000)
     assert cost.memory_of(lasting) == cost.memory_of(longer) and cost.memory_of(KNOWN) < min(cost.memory_of(larger_hole), cost.memory_of(deeper))
-    assert cost.seconds_of(longer, 0.3) > 1.6 * cost.seconds_of(KNOWN, 0.3)
+    assert cost.seconds_of(longer, 0.3, 1.0) > 1.6 * cost.seconds_of(KNOWN, 0.3, 1.0)
+    assert cost.seconds_of(KNOWN, 0.3, 2.0) == pytest.approx(2 * cost.seconds_of(KNOWN, 0.15, 1.0))
+    assert cost.seconds_of(replace(KNOWN, steadied=True), 0.3, 1.0) > cost.seconds_of(KNOWN, 0.3, 1.0)
     assert cost.disk_of(replace(KNOWN, whole=True)) > 2 * cost.disk_of(KNOWN)
 
 

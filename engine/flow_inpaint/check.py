@@ -126,12 +126,13 @@ def _costs(
         whole=methods.completion.name != "smooth",
         shots=bool(job.references),
         origins=job.output.passes is not None,
+        steadied=bool(job.params["steadiness"]),
         fill=methods.fill.name,
         flow_size=str(job.params["flow_size"]),
     )
     pair = cost.seconds_of_a_pair(source, matte, found, motion, bool(job.params["lighting"]), clock.check)
     return {
-        "seconds": round(cost.seconds_of(known, pair), 1),
+        "seconds": round(cost.seconds_of(known, pair, cost.slowness()), 1),
         "memory_mib": round(cost.memory_of(known) / 2**20),
         "disk_mib": round(cost.disk_of(known) / 2**20),
     }

@@ -2,7 +2,8 @@
 
 Room on disk follows from what is remembered of each pixel. Time and memory are mostly the motion's: some pairs of the job's own
 frames are measured and timed, by the processor's time, so that other work on the machine does not count. The constants for the rest
-are from two cores of a server (`tests/benchmarks/forecast.py`); what networks take is not in it.
+are from two cores of a server (`tests/benchmarks/forecast.py`), and how fast this machine is beside it is timed too; what networks
+take is not in it.
 """
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from .light import change_of_light, glimpse_of
 from .media import Source
 from .media.video_reader import frames_kept
 from .motion import MotionSettings, measure, view_of
+from .poisson import interpolate
 from .shot import KEYS
 from .side_by_side import one_thread_each, workers
 from .survey import Survey, spread
@@ -44,14 +46,14 @@ _UNDER_WAY, _BESIDE = 2 * (workers() + 2), SEGMENT // 2
 
 #: Microseconds of processor time for a pixel: of the hole, traced (over so many frames of reach), looked behind, composed, sampled in one
 #: frame each way, and matched; of what is seen nowhere, invented by each fill in a key; of the picture, read or written. And seconds for
-#: a frame, whatever its size.
-_TRACED, _REACH, _LOOKED, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED, _FRAME = 1.4, 40, 1.2, 1.4, 0.9, 1.5, 0.04, 0.03
+#: a frame, whatever its size, and for one that is steadied by those beside it.
+_TRACED, _REACH, _LOOKED, _COMPOSED, _SAMPLED, _MATCHED, _CARRIED, _FRAME, _STEADIED = 1.4, 40, 1.2, 2.6, 0.9, 1.5, 0.04, 0.03, 0.17
 _INVENTED = {"exemplar": 85.0, "telea": 8.0, "deepfill": 85.0}
-#: What a core is worth when others work beside it.
-_SHARED = 0.87
+#: What a core is worth when others work beside it, and the seconds that `slowness` takes where the constants are from.
+_SHARED, _PIECE = 0.87, 0.0105
 
 #: MiB of the program itself, its libraries among them; bytes for each pixel of the region, by the size motion is measured at, and
-#: of the hole, for each worker; and what is left of that when the pictures are mapped.
+#: of the hole, for each worker; and what is left of that when the pictures of a first window are mapped.
 PROGRAM_MIB = 125
 _OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 65}, 900, 0.45
 #: Whole pictures: how many a decoder holds; how many decoders there are, because frames are read for motion and again to be written; RGB
@@ -78,6 +80,7 @@ class Known:
     candidates  frames that are blended both ways
     match_sides both sides of the hole are matched
     follow_camera  what is hidden may move with the camera
+    steadied  frames are steadied by those beside them
     around    pixels around a hole that steps are kept of
     whole     whole flows are kept
     shots     whole shots are kept
@@ -103,6 +106,7 @@ class Known:
     whole: bool
     shots: bool = False
     origins: bool = False
+    steadied: bool = False
     fill: str = "exemplar"
     flow_size: str = "full"
 
@@ -152,15 +156,17 @@ def disk_of(known: Known) -> float:
     return known.at_once * frame + known.keys_at_once * known.region * _KEY + known.wanted * made
 
 
-def seconds_of(known: Known, pair: float) -> float:
-    """By the clock, on this machine when it does nothing else. `pair`: processor seconds of a pair, see `seconds_of_a_pair`."""
+def seconds_of(known: Known, pair: float, slowness: float) -> float:
+    """By the clock, on this machine when it does nothing else. `pair`: processor seconds of a pair, see `seconds_of_a_pair`; `slowness`:
+    see there."""
     searched = min(known.reach, known.needed / 1.25) / _REACH
     traced = (known.needed + known.wanted) * known.hole * _TRACED * searched
     looked = known.needed * known.hole * _LOOKED * searched * known.follow_camera
     written = known.wanted * (known.hole * (_COMPOSED + _SAMPLED * known.candidates + _MATCHED * known.match_sides) + known.size * _CARRIED)
-    together = (known.needed - 1) * pair + known.wanted * _FRAME + 1e-6 * (traced + looked + written)
+    frames = known.wanted * (_FRAME + _STEADIED * known.steadied)
+    together = (known.needed - 1) * pair + slowness * (frames + 1e-6 * (traced + looked + written))
     # What is invented goes from one key to the next.
-    alone = 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
+    alone = slowness * 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
     return together / max(workers() * _SHARED, 1) + alone
 
 
@@ -168,7 +174,9 @@ def memory_of(known: Known) -> float:
     """Bytes of the process when it is largest, with what it has mapped of the work folder."""
     mapped = min(known.needed, 2 * known.reach + 1) * known.region * 3 * known.itemsize
     working = workers() * (known.region * _OF_REGION[known.flow_size] + known.hole * _OF_HOLE)
-    return PROGRAM_MIB * 2**20 + max(working, _LEFT * working + mapped) + _whole_pictures(known)
+    # From the second window on both come together: what motion took is not all given back, and pictures are mapped still.
+    left = _LEFT if known.needed <= WINDOW else 1
+    return PROGRAM_MIB * 2**20 + max(working, left * working + mapped) + _whole_pictures(known)
 
 
 def _whole_pictures(known: Known) -> float:
@@ -209,3 +217,17 @@ def seconds_of_a_pair(
             # Each frame is looked at once, and here both were.
             taken.append(time.thread_time() - start - looked / 2)
     return sum(taken) / len(taken) if taken else 0.0
+
+
+def slowness() -> float:
+    """How many times as long as where the constants are from it takes this machine to do a piece of work of the kind that they are for."""
+    rows, columns = np.mgrid[:240, :320].astype(np.float32)
+    picture, hole = np.stack([rows, columns, rows + columns], -1), np.hypot(rows - 120, columns - 160) < 70
+    taken = []
+    with one_thread_each():
+        for _ in range(20):
+            start = time.thread_time()
+            interpolate(picture, hole)
+            taken.append(time.thread_time() - start)
+    # Not the least: a machine that others use is as slow to a job as it is on average.
+    return sum(taken) / len(taken) / _PIECE
