@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,8 @@ def test_tensorboard_gets_what_the_tables_get_and_nothing_twice(tmp_path):
     tensors, facts = checkpoint.load(tmp_path / CHECKPOINT)
     # As if it had been killed after its second step's checkpoint.
     checkpoint.save(tmp_path / CHECKPOINT, tensors, facts | {"progress": facts["progress"] | {"total": 2, "step": 2}})
+    # TensorBoard reads its files by name: by the second in which they were begun, and within it a tenth one before a ninth.
+    time.sleep(1)
     train(plan, tmp_path, resume=True)
     events = EventAccumulator(str(tmp_path / "tensorboard"), {"images": 0, "scalars": 0}).Reload()
     for table, name in (("log", "loss"), ("validation", "error")):
