@@ -174,7 +174,7 @@ def memory_of(known: Known) -> float:
     """Bytes of the process when it is largest, with what it has mapped of the work folder."""
     mapped = min(known.needed, 2 * known.reach + 1) * known.region * 3 * known.itemsize
     working = workers() * (known.region * _OF_REGION[known.flow_size] + known.hole * _OF_HOLE)
-    # From the second window on both come together: what motion took is not all given back, and pictures are mapped still.
+    # Jobs of several windows take about both together: what motion took is not all given back before pictures are mapped (BENCHMARKS.md).
     left = _LEFT if known.needed <= WINDOW else 1
     return PROGRAM_MIB * 2**20 + max(working, left * working + mapped) + _whole_pictures(known)
 

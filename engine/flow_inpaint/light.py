@@ -68,10 +68,13 @@ def change_of_light(a: Glimpse, b: Glimpse) -> np.ndarray:
         telling = seen & (np.minimum(one, other) > dark) & (np.maximum(one, other) < bright)
         if telling.sum() < _LEAST_PIXELS:
             continue
+        told = np.log(other[telling] / one[telling]).astype(np.float64)
+        middle = float(np.median(told))
+        if abs(middle) <= _SURE * _uncertainty(told, middle):
+            continue
         gain = np.full(seen.shape, np.nan)
-        gain[telling] = np.log(other[telling] / one[telling])
-        middle = float(np.median(gain[telling]))
-        if all(abs(middle) > _SURE * _uncertainty(values, middle) for values in (gain[telling], _by_parts(gain))):
+        gain[telling] = told
+        if abs(middle) > _SURE * _uncertainty(_by_parts(gain), middle):
             out[channel] = np.clip(middle, -_LARGEST, _LARGEST)
     return out
 
@@ -96,7 +99,8 @@ def _by_parts(gain: np.ndarray) -> np.ndarray:
     # All parts are sorted at a time: what says nothing goes to their ends.
     parts = np.sort(whole.reshape(len(whole) // side, side, -1, side).swapaxes(1, 2).reshape(-1, side**2), axis=1)
     told = np.isfinite(parts).sum(1)
-    parts, told = parts[told >= _TOLD * side**2], told[told >= _TOLD * side**2]
+    enough = told >= _TOLD * side**2
+    parts, told = parts[enough], told[enough]
     each = np.arange(len(parts))
     return (parts[each, (told - 1) // 2] + parts[each, told // 2]) / 2
 

@@ -269,7 +269,9 @@ class ShotStore:
         self.keys.let_go(lambda key: key % 2 == 0 or key in keys)
         last = max((first for first in self._begins if first <= frame), default=frame)
         self._begins = {first: shown for first, shown in self._begins.items() if first >= last}
-        self._sharp = {k: sharp for k, sharp in self._sharp.items() if k >= frame}
+        # One by one: other threads go on adding to it.
+        for gone in [k for k in list(self._sharp) if k < frame]:
+            del self._sharp[gone]
 
     def drop_flows(self, last: int) -> None:
         """Deletes the flows of the shot that ends with this frame, when its hops are there."""

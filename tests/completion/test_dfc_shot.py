@@ -181,9 +181,10 @@ class Elsewhere:
 
 def most_held(net: DFCNet, frames: int) -> int:
     """The most bytes that NumPy holds while a shot is completed, and checks of what was allocated."""
-    size = (64, 96)
+    # Large enough for a picture to outweigh the notes that the test takes for each frame.
+    size = (128, 192)
     hole = np.zeros(size, bool)
-    hole[20:40, 30:50] = True
+    hole[40:80, 60:100] = True
     flow = np.ones((2, *size), np.float32)
     # Runs of frames with a hole and without one.
     given = Made(frames - 1, lambda k: flow * k), Made(frames - 1, lambda k: -flow), Made(frames, lambda k: hole & (k // 15 % 2 == 0))
@@ -210,8 +211,7 @@ def test_what_lasts_is_allocated_and_nothing_else_grows(net, monkeypatch):
     monkeypatch.setattr(type(net.stages[0]), "forward", lambda stage, x, region=None: x[:, : stage.out_channels])
     short = net.prefix(2)
     most_held(short, 16)
-    # Eighty frames more of holes alone, kept, would be half as much again, and of flow the fourfold; what is left is the test's own notes.
-    assert most_held(short, 120) < 1.3 * most_held(short, 40)
+    assert most_held(short, 120) < 1.1 * most_held(short, 40)
 
 
 def test_pulse_and_abort(net):

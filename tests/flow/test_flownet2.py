@@ -94,7 +94,7 @@ def test_reproduces_the_reference_operations() -> None:
     assert far(norm(data["norm_in"]), data["norm_out"].numpy()) < TOLERANCE
 
 
-def test_half_precision_of_the_published_size_stays_within_a_tenth_of_a_pixel(published: FlowNet2) -> None:
+def test_half_precision_of_the_published_size_stays_within_six_hundredths_of_a_pixel(published: FlowNet2) -> None:
     reference = np.load(shared("golden", "flownet2.npz"))
     # Not the whole of the pictures: half precision takes a processor twenty times longer.
     first, second = (torch.from_numpy(reference[name])[..., 32:96, 32:160] for name in ("img1", "img2"))
@@ -102,7 +102,7 @@ def test_half_precision_of_the_published_size_stays_within_a_tenth_of_a_pixel(pu
         error = (copy.deepcopy(published).halved()(first, second) - published(first, second)).abs()
     print(f"largest {error.max():.4f} px, mean {error.mean():.4f} px")
     # Processors sum up in different orders: of the whole pictures 0.046 to 0.053 px at the worst pixel so far.
-    assert error.max() < 0.1 and error.mean() < 0.01
+    assert error.max() < 0.06 and error.mean() < 0.01
 
 
 # ---- on its own

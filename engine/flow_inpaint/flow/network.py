@@ -22,7 +22,7 @@ _LEAST_TILE = 192
 class NetworkFlow:
     """Flow from one RGB picture to another by a network.
 
-    When memory runs out it goes on in half precision, in which FlowNet2 stays within 0.1 px and which graphics cards of NVIDIA's
+    When memory runs out it goes on in half precision, in which FlowNet2 stays within 0.06 px and which graphics cards of NVIDIA's
     and AMD's get from the start; then pictures are cut into ever smaller tiles that overlap; then it is `OutOfMemory`.
     """
 
