@@ -37,6 +37,16 @@ def test_a_cut_in_a_pan() -> None:
     assert cuts([scene(0, 2 * k) for k in range(6)] + [scene(1, 2 * k) for k in range(6)]) == [6]
 
 
+def test_a_cut_between_dark_pictures_with_grain() -> None:
+    grain = np.random.default_rng(2)
+    assert cuts([shaded(scene(k // 5, k) + grain.normal(0, 12, (HEIGHT, WIDTH, 3)), 0.2) for k in range(10)]) == [5]
+
+
+def test_a_cut_in_a_pan_so_fast_that_all_frames_differ_much() -> None:
+    """The difference at the cut is hardly larger than that of the frames before it."""
+    assert cuts([scene(0, 25 * k) for k in range(12)] + [scene(1, 25 * k) for k in range(6)]) == [12]
+
+
 def flat(level: float) -> np.ndarray:
     return np.full((HEIGHT, WIDTH, 3), level, np.uint8)
 
@@ -62,6 +72,8 @@ STEADY = {
     "pan that starts at once": [scene(0)] * 6 + [scene(0, 30 * k) for k in range(6)],
     "exposure drift": [shaded(scene(0), 1 - 0.04 * k) for k in range(16)],
     "flicker": [shaded(scene(0, k), 1 + 0.05 * (k % 2)) for k in range(12)],
+    "light that is switched on and off": [shaded(scene(0, k), 0.4 + 0.6 * (k // 3 % 2)) for k in range(12)],
+    "pan that gathers speed": [scene(0, 2.0 * k * k) for k in range(9)],
     "slow fade to black": [shaded(scene(0), 1 - k / 24) for k in range(25)],
     "slow dissolve": [shaded(scene(0) * (1 - k / 24) + scene(2) * (k / 24), 1) for k in range(25)],
     "noise": [shaded(scene(0) + np.random.default_rng(k).normal(0, 12, (HEIGHT, WIDTH, 3)), 1) for k in range(8)],
