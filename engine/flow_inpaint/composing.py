@@ -46,8 +46,9 @@ def fill(store: ShotStore, frame: int, look: Look, found: Iterable[Taken]) -> Fi
     if canvas.box is None:
         return None
     box = canvas.box
-    picture = canvas.finish(look.gradient, full_scale(store.dtype))[box]
-    return Filled(frame, box, canvas.hole[box], picture, canvas.kept_grain()[box], canvas.detail()[box])
+    picture = canvas.filled(look.gradient, full_scale(store.dtype))
+    # Copies: several frames are filled at a time, and each would hold whole pictures.
+    return Filled(frame, box, canvas.hole[box], picture, canvas.kept_grain()[box].copy(), canvas.detail()[box].copy())
 
 
 def steadied(store: ShotStore, own: Filled, beside: Sequence[Filled | None], look: Look) -> Filled:

@@ -55,12 +55,12 @@ _SHARED, _PIECE = 0.87, 0.0105
 #: MiB of the program itself, its libraries among them; bytes for each pixel of the region, by the size motion is measured at, and
 #: of the hole, for each worker; and what is left of that when the pictures of a first window are mapped.
 PROGRAM_MIB = 125
-_OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 65}, 900, 0.45
+_OF_REGION, _OF_HOLE, _LEFT = {"full": 350, "half": 65}, 450, 0.45
 #: Whole pictures: how many a decoder holds; how many decoders there are, because frames are read for motion and again to be written; RGB
 #: ones at a time; and for each worker, those to be composed and those that are.
 _DECODING, _DECODERS, _RGB, _COMPOSING = 9, 2, 2, 2
 #: What an encoder holds: pictures, and bytes for each pixel besides. That of images is done by the workers.
-_ENCODING = {"ffv1": (9, 32), "h264": (0, 108), "prores": (0, 28)}
+_ENCODING = {"ffv1": (9, 20), "h264": (0, 108), "prores": (0, 28)}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .as_they_were import AsTheyWere
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
 from .errors import BadClip, Failed, Forgotten, OutOfMemory
-from .give_back import give_memory_back
+from .give_back import give_memory_back, share_one_pool
 from .heeding import heeding
 from .job import Job
 from .job_key import job_key
@@ -78,6 +78,7 @@ def run(
     machine    with the weights to use; by default this one with what is installed, and the job's device
     """
     clock = Clock(on_progress, aborted)
+    share_one_pool()
     try:
         with heeding(clock.check):
             return _Run(job, clock, on_message, keep_work, machine).run()

@@ -199,8 +199,13 @@ class _Book:
         self.components = np.concatenate([self._components(picture) for picture in stack])
 
     def describe(self, picture: np.ndarray, at: np.ndarray, width: int) -> np.ndarray:
-        """(N, components) of the patches of a flat picture."""
-        return (_patches(picture, at, width) - self.mean) @ self.basis
+        """(N, components) of the patches of a flat picture. A piece at a time: all patches of a large hole would take a kilobyte a pixel."""
+        out = np.empty((len(at), _COMPONENTS), np.float32)
+        for begin in range(0, len(at), _AT_A_TIME):
+            heed()
+            some = slice(begin, begin + _AT_A_TIME)
+            out[some] = (_patches(picture, at[some], width) - self.mean) @ self.basis
+        return out
 
     def _components(self, picture: np.ndarray) -> np.ndarray:
         out = np.zeros((self.h, self.w, _COMPONENTS), np.float32)
@@ -303,9 +308,4 @@ def _offsets(width: int) -> np.ndarray:
 
 
 def _patches(flat: np.ndarray, at: np.ndarray, width: int) -> np.ndarray:
-    offsets = _offsets(width)
-    out = np.empty((len(at), offsets.size, flat.shape[1]), flat.dtype)
-    for begin in range(0, len(at), _AT_A_TIME):
-        heed()
-        out[begin : begin + _AT_A_TIME] = flat[at[begin : begin + _AT_A_TIME, None] + offsets[None]]
-    return out.reshape(len(at), -1)
+    return flat[at[:, None] + _offsets(width)[None]].reshape(len(at), -1)

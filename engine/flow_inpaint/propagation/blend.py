@@ -1,7 +1,7 @@
 """Carried pixels into one picture: candidates weighed, joined in the gradient domain (paper, section 3.3)."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -117,27 +117,34 @@ class Canvas:
         gradient  join in the gradient domain; `white` is the value of full scale there
         """
         out = self.picture.astype(np.float32)
-        if self.box is None:
-            return out
-        hole = self.hole[self.box]
+        if self.box is not None:
+            out[self.box] = self.filled(gradient, white)
+        return out
+
+    def filled(self, gradient: bool, white: float = 255.0) -> np.ndarray:
+        """What `finish` makes of `box` alone, where there is one: of a large picture the rest is several times as large."""
+        hole, inner = self.hole[self.box], self.picture[self.box].astype(np.float32)
         has = self._weight > 0
-        # Of the hole's box alone: of all of a large picture the differences would be the largest thing there is.
-        seen, guide = np.zeros(hole.shape, bool), np.zeros((*hole.shape, 15), np.float32)
+        seen = np.zeros(hole.shape, bool)
         seen[hole] = has
-        guide[seen] = self._sum[has] / self._weight[has, None]
-        inner = out[self.box]
-        inner[seen] = guide[seen][:, _COLOUR]
+        inner[seen] = self._mean(_COLOUR, has)
         rest = hole & ~seen
         if rest.any():
-            whole = np.zeros(self.hole.shape, bool)
-            whole[self.box] = rest
-            out = interpolate(out, whole)
-            inner = out[self.box]
-        if gradient and has.any():
-            wanted = _divergence(guide, seen, inner, hole, _EDGE * white)
-            del guide
-            out[self.box] = _in_bounds(solve(inner, hole, wanted), inner, hole, wanted, white)
-        return out
+            inner = interpolate(inner, rest)
+        if not (gradient and has.any()):
+            return inner
+
+        def carried(part: slice) -> np.ndarray:
+            plane = np.zeros(inner.shape, np.float32)
+            plane[seen] = self._mean(part, has)
+            return plane
+
+        wanted = _divergence(carried, seen, inner, hole, _EDGE * white)
+        return _in_bounds(solve(inner, hole, wanted), inner, hole, wanted, white)
+
+    def _mean(self, part: slice, has: np.ndarray) -> np.ndarray:
+        """(n, 3) what was added of `part`, of the pixels that have a candidate."""
+        return self._sum[has, part] / self._weight[has, None]
 
 
 def _parts(candidate: Candidate) -> Iterator[Candidate]:
@@ -192,15 +199,15 @@ def _samples(stack: np.ndarray, candidate: Candidate) -> tuple[np.ndarray, np.nd
     return np.concatenate([centre, right, left, down, up], 1), detail
 
 
-def _divergence(guide: np.ndarray, seen: np.ndarray, picture: np.ndarray, hole: np.ndarray, edge: float) -> np.ndarray:
-    """Divergence (H, W, 3) of the carried differences. Both ends of an edge share one value, or brightness would not
-    be conserved and large holes would drift."""
+def _divergence(carried: Callable[[slice], np.ndarray], seen: np.ndarray, picture: np.ndarray, hole: np.ndarray, edge: float) -> np.ndarray:
+    """Divergence (H, W, 3) of the carried differences; `carried` gives them, (H, W, 3), for one side of the pixels. Both ends of an edge
+    share one value, or brightness would not be conserved and large holes would drift."""
     out = np.zeros(picture.shape, np.float32)
     for axis, (ahead, behind) in enumerate(((_DOWN, _UP), (_RIGHT, _LEFT))):
         one = tuple(slice(None, -1) if a == axis else slice(None) for a in range(2))
         other = tuple(slice(1, None) if a == axis else slice(None) for a in range(2))
         a, b = seen[one][..., None].astype(np.float32), seen[other][..., None].astype(np.float32)
-        step = (guide[one][..., ahead] * a + guide[other][..., behind] * b) / np.maximum(a + b, 1)
+        step = (carried(ahead)[one] * a + carried(behind)[other] * b) / np.maximum(a + b, 1)
         rim = (hole[one] != hole[other]) & (seen[one] | seen[other])
         step[rim] = _kept_apart(step[rim], (picture[other] - picture[one])[rim], edge)
         out[one] += step
@@ -233,5 +240,6 @@ def _in_bounds(joined: np.ndarray, carried: np.ndarray, hole: np.ndarray, wanted
     off = np.maximum(shadow / (_SHADOW * white), glow / (_GLOW * white))
     if not (off[hole] > 1).any():
         return joined
+    del joined, darker, shadow, glow
     held = 1 / (1 + (1 / np.maximum(off, 1e-3)) ** 4)
     return solve(carried, hole, wanted, pull=held / _FADE**2)
