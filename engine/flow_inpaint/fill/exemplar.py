@@ -196,7 +196,11 @@ class _Book:
         self.mean = some.mean(0)
         _, vectors = np.linalg.eigh(np.cov(some - self.mean, rowvar=False) + np.eye(some.shape[1]) * 1e-3)
         self.basis = np.ascontiguousarray(vectors[:, -_COMPONENTS:]).astype(np.float32)
-        self.components = np.concatenate([self._components(picture) for picture in stack])
+        # Into one array: of all there is in a fill, this is by far the largest.
+        self.components = np.zeros((len(stack), self.h, self.w, _COMPONENTS), np.float32)
+        for picture, components in zip(stack, self.components):
+            self._write_components(picture, components)
+        self.components = self.components.reshape(-1, _COMPONENTS)
 
     def describe(self, picture: np.ndarray, at: np.ndarray, width: int) -> np.ndarray:
         """(N, components) of the patches of a flat picture. A piece at a time: all patches of a large hole would take a kilobyte a pixel."""
@@ -207,8 +211,8 @@ class _Book:
             out[some] = (_patches(picture, at[some], width) - self.mean) @ self.basis
         return out
 
-    def _components(self, picture: np.ndarray) -> np.ndarray:
-        out = np.zeros((self.h, self.w, _COMPONENTS), np.float32)
+    def _write_components(self, picture: np.ndarray, out: np.ndarray) -> None:
+        """Those of the patches around all pixels, into `out` (H, W, components), which is 0."""
         side = 2 * _RADIUS + 1
         channels = picture.shape[2]
         kernels = self.basis.reshape(side, side, channels, _COMPONENTS)
@@ -217,7 +221,7 @@ class _Book:
             heed()
             for c in range(channels):
                 out[..., i] += cv2.filter2D(planes[c], cv2.CV_32F, np.ascontiguousarray(kernels[..., c, i]))
-        return out.reshape(-1, _COMPONENTS) - self.mean @ self.basis
+        out -= self.mean @ self.basis
 
 
 class _Matches:
