@@ -2,7 +2,7 @@
 #
 #   PYTHON=PATH   the Python to make environments with (default: python3.11, else python3)
 #   ARGS="..."    more arguments for pytest: make test ARGS="-k matte -x"
-#   AT_ONCE=N     tests that run at a time, each with a gigabyte or less (default: 2; 0: one after the other, in this process)
+#   AT_ONCE=N     tests that run at a time, each with a gigabyte or less (default: 3; 0: one after the other, in this process)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,7 +13,7 @@ SHELL := bash
 VENV := .venv
 BLENDERS := 5.0.1 4.2.23
 ALL_BLENDERS := $(BLENDERS) 4.5.15
-AT_ONCE := 2
+AT_ONCE := 3
 DEMO_BLENDER := 5.0.1
 PIP := -m pip --disable-pip-version-check --quiet
 

@@ -396,7 +396,8 @@ def test_a_work_folder_that_became_read_only(tmp_path: Path, small_disk: Path, m
 @pytest.mark.parametrize("stage", ["flow", "write"])
 def test_a_cut_that_only_shows_outside_the_region_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     """What lies too far from the hole to be kept is replaced between the runs, so that another shot begins there."""
-    width, height, radius = 320, 240, 8
+    # So large that what is kept of it is no tenth.
+    width, height, radius = 640, 480, 8
     truth = [view(width, height, 0.6 * k, 0.0) for k in range(FRAMES)]
     clip = Shot(tmp_path, truth, [disc(80 + k, 120, radius, width, height) for k in range(FRAMES)])
     cut_off(clip, stage, FRAMES if stage == "flow" else 2)

@@ -39,8 +39,9 @@ def panning(folder: Path, count: int, *, still: bool = False, grain: float = 0.0
 
 
 def shots(folder: Path, number: int, count: int) -> Shot:
-    """Some shots of `count` frames, every second one dark; what is behind the hole is seen in part."""
-    frames = [view(WIDTH, HEIGHT, 0.4 * k) // (1 + 2 * (k // count % 2)) for k in range(number * count)]
+    """Some shots of `count` frames, every second one of another place and dark; what is behind the hole is seen in part."""
+    dark = [k // count % 2 for k in range(number * count)]
+    frames = [view(WIDTH, HEIGHT, 0.4 * k, seed=dark[k]) // (1 + 2 * dark[k]) for k in range(number * count)]
     return Shot(folder, frames, [disc(48, 32, 6)] * len(frames))
 
 
@@ -131,7 +132,8 @@ def largest_of(clip: Shot, count: int, **params: Any) -> int:
 def test_the_work_folder_does_not_grow_with_the_length(tmp_path: Path) -> None:
     """But for what finished frames are made of, and a line for each."""
     clip = panning(tmp_path, 40)
-    short, long = largest_of(clip, 160), largest_of(clip, 400)
+    # It begins anew every 40 frames, which are to be one shot.
+    short, long = (largest_of(clip, count, cuts=False) for count in (160, 400))
     made = 12 * 8 * 3 + 600
     assert short > 120 * WIDTH * HEIGHT * 3 and long < 1.05 * short + 240 * made
 
