@@ -4,7 +4,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -22,7 +21,7 @@ from flow_inpaint.job import ClipSpec, Job
 from flow_inpaint.matte_view import MatteViewer, Wanted
 from flow_inpaint.media import open_source
 from flow_inpaint.poisson import interpolate
-from flow_inpaint.side_by_side import in_order
+from flow_inpaint.side_by_side import Workers, in_order
 from flow_inpaint.work import Records
 from flow_inpaint.work_pictures import Pictures
 from flow_inpaint.work_reel import Reel
@@ -73,7 +72,7 @@ def test_it_reaches_the_workers() -> None:
         heed()
         return k
 
-    with ThreadPoolExecutor(2) as pool, heeding(wish.check), pytest.raises(Aborted):
+    with Workers(2) as pool, heeding(wish.check), pytest.raises(Aborted):
         list(in_order(pool, work, range(100)))
     assert threading.get_ident() not in threads and 4 <= wish.asked < 12
 

@@ -21,7 +21,7 @@ from .methods import Methods
 from .motion import eight_bits
 from .references import open_references
 from .shadows import Below
-from .side_by_side import in_order, one_thread_each, pool_of_workers
+from .side_by_side import Workers, in_order, one_thread_each, workers
 from .stand_ins import mended, open_footage
 from .survey import Survey, context_of, frame_range, matte_of, spread, survey
 
@@ -164,7 +164,7 @@ def _coverage(
     for stretch in plan:
         counted = max(stretch.counted[0], wanted[0]), min(stretch.counted[1], wanted[1])
         stretches.append((samples(stretch.frames), counted))
-    with one_thread_each(), pool_of_workers() as pool:
+    with one_thread_each(), Workers(workers()) as pool:
 
         def each(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
             for made in in_order(pool, work, tasks):

@@ -120,6 +120,10 @@ class Known:
         return (rows.stop - rows.start) * (columns.stop - columns.start)
 
     @property
+    def of_a_worker(self) -> float:
+        return of_a_worker(self.region, self.hole, self.flow_size)
+
+    @property
     def keys(self) -> float:
         """How many keys are likely."""
         return self._keys_of(self.needed)
@@ -139,6 +143,11 @@ class Known:
             return 0
         windows = -(-frames // WINDOW)
         return KEYS * windows if self.unseen < _LITTLE else min(windows + frames / _FRAMES_A_KEY, KEYS * windows)
+
+
+def of_a_worker(region: int, hole: float, flow_size: str) -> float:
+    """Bytes that a frame takes that is worked on: pixels of the region, masked ones of them, and the parameter `flow_size`."""
+    return region * _OF_REGION[flow_size] + hole * _OF_HOLE
 
 
 def passing(frames: int, size: int) -> float:
@@ -167,13 +176,13 @@ def seconds_of(known: Known, pair: float, slowness: float) -> float:
     together = (known.needed - 1) * pair + slowness * (frames + 1e-6 * (traced + looked + written))
     # What is invented goes from one key to the next.
     alone = slowness * 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
-    return together / max(workers() * _SHARED, 1) + alone
+    return together / max(workers(known.of_a_worker) * _SHARED, 1) + alone
 
 
 def memory_of(known: Known) -> float:
     """Bytes of the process when it is largest, with what it has mapped of the work folder."""
     mapped = min(known.needed, 2 * known.reach + 1) * known.region * 3 * known.itemsize
-    working = workers() * (known.region * _OF_REGION[known.flow_size] + known.hole * _OF_HOLE)
+    working = workers(known.of_a_worker) * known.of_a_worker
     # Jobs of several windows take about both together: what motion took is not all given back before pictures are mapped (BENCHMARKS.md).
     left = _LEFT if known.needed <= WINDOW else 1
     return PROGRAM_MIB * 2**20 + max(working, left * working + mapped) + _whole_pictures(known)

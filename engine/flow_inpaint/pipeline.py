@@ -1,8 +1,8 @@
 """The one path of a job: matte, and then window by window flow, trace, fill, write."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +10,7 @@ from functools import partial
 from .as_they_were import AsTheyWere
 from .check import Forecast, check
 from .clock import STAGES, STAGES_WITH_COMPLETION, Clock, Progress
+from .cost import of_a_worker
 from .errors import BadClip, Failed, Forgotten, OutOfMemory
 from .give_back import give_memory_back, share_one_pool
 from .heeding import heeding
@@ -25,7 +26,7 @@ from .results import Results, open_results
 from .shot import Look
 from .shot_reading import ShotReader
 from .shot_store import ShotStore
-from .side_by_side import in_order, one_thread_each, pool_of_workers
+from .side_by_side import Workers, in_order, one_thread_each, workers
 from .stand_ins import mended, open_footage
 from .survey import Survey, context_of, frame_range, matte_of, survey
 from .tone import Tone, tone_of
@@ -184,7 +185,10 @@ class _Run:
         """All stages but the first. Returns the numbers of masked and of unseen pixels."""
         needed = surveyed.needed
         stack.enter_context(one_thread_each())
-        pool = stack.enter_context(pool_of_workers())
+        region = math.prod(part.stop - part.start for part in surveyed.region)
+        masked = surveyed.pixels / (wanted[1] - wanted[0] + 1)
+        each = of_a_worker(region, masked, str(self.job.params["flow_size"]))
+        pool = stack.enter_context(Workers(workers(each)))
         self.tone = tone_of(source, *needed)
         head = next(source.read(needed[0], needed[0]))
         key = job_key(self.job.params, self.methods, surveyed, self.job.references, self.tone, head.rgb[surveyed.region])
@@ -205,7 +209,7 @@ class _Run:
         raise Failed(f"{source.info.path} changes while it is read: wait until it is whole, or use a copy.")
 
     def _go_on(
-        self, source: Source, matte: Matte, surveyed: Survey, work: WorkPlace, writing: Writing, pool: ThreadPoolExecutor
+        self, source: Source, matte: Matte, surveyed: Survey, work: WorkPlace, writing: Writing, pool: Workers
     ) -> None:
         """Writes what is not written yet. Raises `Forgotten` where the work folder has other frames than the source, or not enough."""
         region, needed, info = surveyed.region, surveyed.needed, source.info

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -20,7 +19,7 @@ from .motion import MotionSettings, Step, View, eight_bits, flows, measure, view
 from .references import read_reference, relit
 from .shadows import Below
 from .shot_store import ShotStore, key_of
-from .side_by_side import in_order
+from .side_by_side import Workers, in_order
 from .survey import spread
 from .tone import Tone
 
@@ -70,7 +69,7 @@ class ShotReader:
     say: Callable[[str, str], None]
 
     def frames(
-        self, pictures: Iterable[Picture], mattes: Iterable[Share], needed: tuple[int, int], pool: ThreadPoolExecutor
+        self, pictures: Iterable[Picture], mattes: Iterable[Share], needed: tuple[int, int], pool: Workers
     ) -> Iterator[tuple[int, bool]]:
         """The frames `needed`, first and last, each when it is remembered with the motion from the one before, and whether a shot
         begins with it.

@@ -11,15 +11,28 @@ from typing import TypeVar
 
 import cv2
 
+from .memory_at_hand import bytes_at_hand
+
 T, R = TypeVar("T"), TypeVar("R")
 
 
-def workers() -> int:
-    return min(os.cpu_count() or 1, 8)
+#: The share of the memory at hand that may go to frames that are worked on: others want some too, and it is a guess.
+_OF_MEMORY = 0.6
 
 
-def pool_of_workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers(), "flow-inpaint")
+def workers(each: float = 0.0) -> int:
+    """How many frames are worked on side by side. each: bytes that one takes; where memory is short they are fewer, one at least."""
+    most = min(os.cpu_count() or 1, 8)
+    at_hand = bytes_at_hand() if each else None
+    return most if at_hand is None else max(min(most, int(_OF_MEMORY * at_hand / each)), 1)
+
+
+class Workers(ThreadPoolExecutor):
+    """Threads that work on `count` frames side by side."""
+
+    def __init__(self, count: int):
+        super().__init__(count, "flow-inpaint")
+        self.count = count
 
 
 @contextmanager
@@ -42,17 +55,15 @@ def threes(items: Iterable[T]) -> Iterator[tuple[T, T, T]]:
             yield tuple(window)
 
 
-def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T], ahead: int | None = None) -> Iterator[R]:
-    """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded. When it is closed, nothing
-    is under way any more. ahead: of how many tasks the result is not waited for while others are read; default: as many as there
-    are workers."""
+def in_order(pool: Workers, work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+    """`map` over a pool that reads ahead only as far as its workers need, so that memory stays bounded: the results of as many tasks as
+    there are workers are not waited for while others are read. When it is closed, nothing is under way any more."""
     waiting: deque[Future[R]] = deque()
-    ahead = workers() if ahead is None else ahead
     try:
         for task in tasks:
             # With the host's wish to stop, see `heeding`.
             waiting.append(pool.submit(copy_context().run, work, task))
-            if len(waiting) > ahead:
+            if len(waiting) > pool.count:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

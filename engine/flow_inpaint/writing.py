@@ -1,7 +1,6 @@
 """The last stage of a job: each frame composed of what its window has found, and written."""
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +19,7 @@ from .poisson import bounding_box
 from .results import Results
 from .shot import Look, origins_of, sources_of
 from .shot_store import ShotStore
-from .side_by_side import in_order, threes
+from .side_by_side import Workers, in_order, threes
 from .tone import Tone
 from .windows import Windows
 
@@ -43,7 +42,7 @@ class Writing:
     tone: Tone
     results: Results
     clock: Clock
-    pool: ThreadPoolExecutor
+    pool: Workers
     next: int = field(init=False)
     masked: int = field(init=False, default=0)
     unseen: int = field(init=False, default=0)
@@ -67,8 +66,8 @@ class Writing:
             tasks = zip(self.source.read(first, last), threes(fills))
             with (
                 closing(in_order(self.pool, job.made, tasks)) as frames,
-                ThreadPoolExecutor(1, "flow-inpaint-write") as writer,
-                closing(in_order(writer, partial(self._written, store), enumerate(frames, first), ahead=1)) as written,
+                Workers(1) as writer,
+                closing(in_order(writer, partial(self._written, store), enumerate(frames, first))) as written,
             ):
                 for done in written:
                     self.clock.tick("write", done - begin + 1, last - begin + 1)
