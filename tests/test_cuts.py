@@ -43,7 +43,7 @@ def test_a_cut_between_dark_pictures_with_grain() -> None:
 
 
 def test_a_cut_in_a_pan_so_fast_that_all_frames_differ_much() -> None:
-    """The difference at the cut is hardly larger than that of the frames before it."""
+    """The difference at the cut is a fifth larger than that of the frames before it."""
     assert cuts([scene(0, 25 * k) for k in range(12)] + [scene(1, 25 * k) for k in range(6)]) == [12]
 
 

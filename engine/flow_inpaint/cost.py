@@ -116,12 +116,15 @@ class Known:
 
     @property
     def region(self) -> int:
-        rows, columns = self.surveyed.region
-        return (rows.stop - rows.start) * (columns.stop - columns.start)
+        return self.surveyed.size
 
     @property
     def of_a_worker(self) -> float:
         return of_a_worker(self.region, self.hole, self.flow_size)
+
+    @property
+    def workers(self) -> int:
+        return workers(self.of_a_worker)
 
     @property
     def keys(self) -> float:
@@ -176,13 +179,13 @@ def seconds_of(known: Known, pair: float, slowness: float) -> float:
     together = (known.needed - 1) * pair + slowness * (frames + 1e-6 * (traced + looked + written))
     # What is invented goes from one key to the next.
     alone = slowness * 1e-6 * known.keys * known.unseen * known.hole * _INVENTED[known.fill]
-    return together / max(workers(known.of_a_worker) * _SHARED, 1) + alone
+    return together / max(known.workers * _SHARED, 1) + alone
 
 
 def memory_of(known: Known) -> float:
     """Bytes of the process when it is largest, with what it has mapped of the work folder."""
     mapped = min(known.needed, 2 * known.reach + 1) * known.region * 3 * known.itemsize
-    working = workers(known.of_a_worker) * known.of_a_worker
+    working = known.workers * known.of_a_worker
     # Jobs of several windows take about both together: what motion took is not all given back before pictures are mapped (BENCHMARKS.md).
     left = _LEFT if known.needed <= WINDOW else 1
     return PROGRAM_MIB * 2**20 + max(working, left * working + mapped) + _whole_pictures(known)
@@ -190,8 +193,8 @@ def memory_of(known: Known) -> float:
 
 def _whole_pictures(known: Known) -> float:
     """Bytes of those, whatever part of them is worked on."""
-    pictures, bytes_of_a_pixel = _ENCODING.get(known.format, (workers(), 0))
-    pictures += _COMPOSING * (workers() + 2)
+    pictures, bytes_of_a_pixel = _ENCODING.get(known.format, (known.workers, 0))
+    pictures += _COMPOSING * (known.workers + 2)
     if known.video:
         # What is kept of those that were read last is kept once.
         held = [_DECODING + frames_kept(known.stored), *[_DECODING] * (_DECODERS - 1)]

@@ -1,7 +1,7 @@
 """Cuts between shots, found while the frames stream by.
 
-Within a shot a picture can be followed from one frame to the next, however fast the camera turns and whatever the light does; across a
-cut it cannot. Following alone says too much, though: what is blurred by a jolt is not followed either, but has its colours still.
+Within a shot a picture can mostly be followed from one frame to the next, in a fast pan and in another light too; across a cut it cannot.
+Following alone says too much, though: what is blurred by a jolt is not followed either, but has its colours still.
 """
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class CutFinder:
     """Tells for each picture whether a new shot begins with it."""
 
     def __init__(self) -> None:
-        self._last: _View | None = None
+        #: The last picture, and it smaller.
+        self._last: tuple[_View, _View] | None = None
         self._usual: deque[float] = deque(maxlen=_MEMORY)
         self._flow = DIS()
 
@@ -73,13 +74,13 @@ class CutFinder:
         h, w = hole.shape
         scale = _LONG_SIDE / max(h, w)
         now = _view(picture, hole, (max(_SHORT_SIDE, round(w * scale)), max(_SHORT_SIDE, round(h * scale))))
-        last, self._last = self._last, now
+        last, self._last = self._last, (now, now.smaller())
         if last is None:
             return False
-        difference, shared = _compared(last.smaller(), now.smaller())
+        difference, shared = _compared(last[1], self._last[1])
         # The last one too: a pan that gathers speed is not sudden.
         unusual = bool(self._usual) and difference > _UNUSUAL * max(float(np.median(self._usual)), self._usual[-1])
-        cut = self._parted(last, now, difference, shared, unusual=unusual)
+        cut = self._parted(last[0], now, difference, shared, unusual=unusual)
         if cut:
             self._usual.clear()
         else:

@@ -1,7 +1,6 @@
 """The one path of a job: matte, and then window by window flow, trace, fill, write."""
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -185,9 +184,8 @@ class _Run:
         """All stages but the first. Returns the numbers of masked and of unseen pixels."""
         needed = surveyed.needed
         stack.enter_context(one_thread_each())
-        region = math.prod(part.stop - part.start for part in surveyed.region)
         masked = surveyed.pixels / (wanted[1] - wanted[0] + 1)
-        each = of_a_worker(region, masked, str(self.job.params["flow_size"]))
+        each = of_a_worker(surveyed.size, masked, str(self.job.params["flow_size"]))
         pool = stack.enter_context(Workers(workers(each)))
         self.tone = tone_of(source, *needed)
         head = next(source.read(needed[0], needed[0]))

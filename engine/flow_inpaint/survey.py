@@ -64,6 +64,12 @@ class Survey:
     pixels: int
     digest: str = ""
 
+    @property
+    def size(self) -> int:
+        """Pixels of the region; not where it is None."""
+        rows, columns = self.region
+        return (rows.stop - rows.start) * (columns.stop - columns.start)
+
 
 def survey(
     matte: Matte | RememberedMatte,

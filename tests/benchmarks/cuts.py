@@ -18,14 +18,15 @@ import numpy as np
 from flow_inpaint.cuts import CutFinder
 
 Frame = tuple[np.ndarray, np.ndarray]
-_HEIGHT, _BEFORE, _TIMES, _APART = 240, 12, 4, 40
+_HEIGHT, _BEFORE, _TIMES, _APART = 240, 12, 4, 52
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("davis", type=Path)
     known = parser.parse_args()
-    shots = [_shot(folder) for folder in sorted(known.davis.iterdir()) if (folder / "frames").is_dir()]
+    folders = [folder for folder in sorted(known.davis.iterdir()) if (folder / "frames").is_dir()]
+    shots = [_shot(folder) for folder in folders]
     chance, grain = random.Random(4), np.random.default_rng(4)
     looks: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
         "as it is": (1, lambda picture: picture),
@@ -38,11 +39,12 @@ def main() -> None:
     print(f"{'':32} {'missed':>12} {'within a scene':>16} {'false':>12}")
     for name, (step, look) in looks.items():
         seen = [[(look(picture).clip(0, 255).astype(np.uint8), hole) for picture, hole in shot] for shot in shots]
-        pairs = [(a, b, None) for a in seen for b in seen if a is not b]
-        missed = [_missed(a, chance.randrange(_BEFORE * step, len(a)), step, chance.choice(b)) for a, b, _ in pairs for _ in range(_TIMES)]
-        jumps = [_missed(a, last, step, a[last - _APART - _BEFORE]) for a in seen for last in range(_APART + _BEFORE * step, len(a), 3)]
-        false = [cut for shot in seen for cut in _cuts(shot[::step])[1:]]
-        print(f"{name:32} {_of(missed):>12} {_of(jumps):>16} {_of(false):>12}", flush=True)
+        pairs = [(a, b) for a in seen for b in seen if a is not b]
+        missed = [_missed(a, chance.randrange(_BEFORE * step, len(a)), step, chance.choice(b)) for a, b in pairs for _ in range(_TIMES)]
+        jumps = [_missed(a, last, step, a[last - _APART]) for a in seen for last in range(_APART + _BEFORE * (step - 1), len(a), 3)]
+        false = {folder: _cuts(shot[::step])[1:] for folder, shot in zip(folders, seen)}
+        where = [f"{folder.name} {step * (k + 1)}" for folder, cuts in false.items() for k, cut in enumerate(cuts) if cut]
+        print(f"{name:32} {_of(missed):>12} {_of(jumps):>16} {_of(sum(false.values(), [])):>12}  {', '.join(where)}", flush=True)
 
 
 def _shot(folder: Path) -> list[Frame]:
