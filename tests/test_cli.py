@@ -332,7 +332,7 @@ def test_check(pipeline, capfd):
         "30 frames of 64x48, 25.0% of the picture masked.",
         "About 1:01 and 321 MiB of memory on cpu.",
         "40 MiB on disk while it runs.",
-        f"Optical flow {effect.resolve()['flow']}, flow completion smooth, fill exemplar.",
+        f"Optical flow {effect.resolve()['flow']}, flow completion layers, fill exemplar.",
         "The matte touches the edge.",
     ]
     assert cli.main(["check", "a", "b", "c.mkv", "--json"]) == 0

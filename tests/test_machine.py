@@ -118,7 +118,7 @@ from flow_inpaint.methods import Methods
 from flow_inpaint.effect import resolve
 from flow_inpaint.machine import Machine
 methods = Methods.of(resolve({}), Machine())
-assert methods.names == {"flow": "dis", "completion": "smooth", "fill": "exemplar"}, methods.names
+assert methods.names == {"flow": "dis", "completion": "layers", "fill": "exemplar"}, methods.names
 assert "torch" not in sys.modules
 """
     # The engine under test, which need not be the one that is installed.

@@ -438,7 +438,7 @@ def test_a_forecast_counts_what_a_run_finds(tmp_path: Path) -> None:
     forecast, (_, result) = pipeline.check(clip.job((2, 5))), clip.run((2, 5))
     assert (forecast.frames, forecast.width, forecast.height) == (4, WIDTH, HEIGHT)
     assert forecast.masked == pytest.approx(result.masked) and forecast.memory_mib > 0 and forecast.seconds >= 0
-    assert (forecast.flow, forecast.completion, forecast.fill, forecast.notes) == ("dis", "smooth", "exemplar", [])
+    assert (forecast.flow, forecast.completion, forecast.fill, forecast.notes) == ("dis", "layers", "exemplar", [])
 
 
 #: The most that a job has of its own, in KiB. What it has mapped of files can be given back at any time.

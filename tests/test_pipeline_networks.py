@@ -101,7 +101,7 @@ def test_the_single_stage_serves_where_the_three_are_not(tmp_path: Path) -> None
 def test_auto_takes_light_networks_on_a_processor_and_check_says_so(tmp_path: Path) -> None:
     task = job(tmp_path)
     before = pipeline.check(task)
-    assert (before.flow, before.completion, before.fill, before.notes) == ("dis", "smooth", "exemplar", [])
+    assert (before.flow, before.completion, before.fill, before.notes) == ("dis", "layers", "exemplar", [])
     install("flownet2", "dfc_stage1", "deepfill")
     after = pipeline.check(task)
     assert (after.flow, after.completion, after.fill, after.device) == ("flownet2", "dfc", "exemplar", "cpu")

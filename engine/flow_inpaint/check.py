@@ -123,7 +123,7 @@ def _costs(
         match_sides=bool(job.params["match_sides"]),
         follow_camera=bool(job.params["follow_camera"]),
         around=motion.around,
-        whole=methods.completion.name != "smooth",
+        whole=bool(methods.completion.method.roles),
         shots=bool(job.references),
         origins=job.output.passes is not None,
         steadied=bool(job.params["steadiness"]),

@@ -4,8 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .completion import COMPLETIONS, Completion
-from .completion.smooth import complete as smooth
+from .completion import COMPLETIONS, Completion, continuation
 from .effect import Value
 from .fill import FILLS, Fill
 from .flow import ESTIMATORS, Estimator
@@ -44,7 +43,7 @@ class Methods:
         """How motion is measured. Raises `MissingWeights`."""
         return MotionSettings(
             estimator=self.flow.make(),
-            complete=smooth,
+            complete=continuation(self.completion.name),
             refinement=int(params["refinement"]),
             scale={"full": 1.0, "half": 0.5}[str(params["flow_size"])],
             beside_camera=bool(params["beside_camera"]),

@@ -8,7 +8,7 @@ import numpy as np
 
 from .flow import Estimator
 from .flow.camera import camera_motion, flow_of
-from .flow.masked import Completion, estimate_pair
+from .flow.masked import Continuation, estimate_pair
 from .poisson import bounding_box, interpolate
 from .propagation.trace import BEYOND, GUARD, Hops, guard_band, hops
 
@@ -49,7 +49,7 @@ class MotionSettings:
     needed beyond the guarded hole too; `camera`: whether those by the camera's motion are needed as well."""
 
     estimator: Estimator
-    complete: Completion
+    complete: Continuation
     refinement: int
     scale: float
     beside_camera: bool = True

@@ -4,7 +4,7 @@
 #
 #   tests/benchmarks/train_in_pieces.sh train [--set KEY=VALUE ...]   at most BUDGET seconds (540); again until it says "Finished"
 #   tests/benchmarks/train_in_pieces.sh tables                        on generated clips, and on those of DATA where that is given
-#   DATA=DIR JUDGE=JUDGE.PY tests/benchmarks/train_in_pieces.sh judge    whole removals, against smooth completion (see quality.py)
+#   DATA=DIR JUDGE=JUDGE.PY tests/benchmarks/train_in_pieces.sh judge    whole removals, against completion in layers (see quality.py)
 #
 # RUN is the run's folder (runs/dfc), CONFIG its configuration (dfc), DEVICE auto, cpu or gpu, CLIPS how many generated clips (24) of
 # how many FRAMES (12), PYTHON the engine's Python. What there is to keep at the end is in RUN/export, RUN/tables and RUN/judge.
@@ -37,10 +37,10 @@ judge)
     mkdir -p "$run/judge"
     for sequence in "$data"/*/frames; do
         name=$(basename "$(dirname "$sequence")")
-        for completion in smooth dfc; do
+        for completion in layers dfc; do
             kept="$run/judge/$completion-$name.txt"
             # What other weights have made counts no more.
-            [ "$completion" = smooth ] && [ -s "$kept" ] && continue
+            [ "$completion" = layers ] && [ -s "$kept" ] && continue
             [ "$completion" = dfc ] && [ "$kept" -nt "$run/export/catalog.toml" ] && continue
             FLOW_INPAINT_WEIGHTS="$run/export" "$python" "$here/quality.py" --davis "$data" --judge "$JUDGE" --only "$name" \
                 --completion "$completion" --device "$device" >"$kept.part"

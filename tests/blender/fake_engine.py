@@ -78,7 +78,7 @@ def render(number: int, job: dict) -> None:
 def check(number: int, job: dict) -> None:
     forecast = {"frames": frames(job), "width": 160, "height": 96, "masked": 0.1, "memory_mib": 300, "disk_mib": 40, "seconds": 75.0}
     forecast["coverage"] = {"seen": 0.8, "unseen": 0.2, "referenced": 0.0, "reference": 4, "reference_shows": 0.5, "picture": None}
-    send({"id": number, "result": forecast | {"device": "cpu", "flow": "dis", "completion": "smooth", "fill": "exemplar", "notes": ["A note."]}})
+    send({"id": number, "result": forecast | {"device": "cpu", "flow": "dis", "completion": "layers", "fill": "exemplar", "notes": ["A note."]}})
 
 
 def fingerprint(number: int, job: dict) -> None:
@@ -87,7 +87,7 @@ def fingerprint(number: int, job: dict) -> None:
     count = job["source"].get("count") or len(job["source"]["indices"])
     file = os.environ.get("FAKE_ENGINE_KEYS", "")
     keys = Path(file).read_text() if file and Path(file).exists() else "00000000" * count
-    methods = {"flow": "dis", "completion": "smooth", "fill": "exemplar"}
+    methods = {"flow": "dis", "completion": "layers", "fill": "exemplar"}
     send({"id": number, "result": {"width": 160, "height": 96, "keys": keys, "methods": methods}})
 
 

@@ -72,13 +72,13 @@ def test_table_1(table):
     rows, text, said = table(1, "--sequences", "camel,bear", "--setting", "square,object,random")
     assert text.startswith("## Table 1: finished pictures\n\nData: ") and "all frames of each, 64x48." in text
     for setting in ("square", "object", "random"):
-        for method in ("Telea, each frame alone", "DIS, smooth, exemplar"):
+        for method in ("Telea, each frame alone", "DIS, in layers, exemplar"):
             mean, clips = rows[setting, method, "mean"], [rows[setting, method, name] for name in ("camel", "bear")]
             for figure in ("psnr_hole", "ssim_hole", "psnr_432", "ssim_432", "minutes"):
                 assert float(mean[figure]) == pytest.approx(np.mean([float(clip[figure]) for clip in clips]))
             assert float(mean["psnr_432"]) > float(mean["psnr_hole"]) > 5
         assert rows[setting, "FlowNet2, DFC-Net, exemplar", "no weights"]["psnr_hole"] == ""
-    assert text.count("| FlowNet2, smooth, exemplar | no weights |") == 3
+    assert text.count("| FlowNet2, in layers, exemplar | no weights |") == 3
     assert said.count("camel, random: Telea") == 1
 
 
@@ -96,7 +96,7 @@ def test_the_figures_are_those_of_evaluate(table, data, tmp_path, capsys, monkey
     rows, *_ = table(6, "--sequences", "camel", "--setting", "square")
     assert cli.main(["evaluate", *(str(kept / name) for name in ("truth", "result", "masks")), "--json"]) == 0
     expected = json.loads(capsys.readouterr().out)
-    found = rows["square", "DIS, smooth, exemplar", "camel"]
+    found = rows["square", "DIS, in layers, exemplar", "camel"]
     for figure in ("psnr_hole", "ssim_hole", "psnr_432", "ssim_432", "ewarp_hole"):
         assert float(found[figure]) == pytest.approx(expected[figure])
 
@@ -131,11 +131,11 @@ def test_an_interrupted_table_goes_on(table, monkeypatch):
 def test_table_4_with_networks(table):
     rows, text, _ = table(4, "--sequences", "camel", "--setting", "square", "--weights", net("tiny"))
     epe = {method: float(row["epe"]) for (_, method, clip), row in rows.items() if clip == "mean"}
-    assert list(epe) == ["Region-Fill (smooth)", "Stage-1 (tiny)", "Stage-2 (tiny)", "DFC-Net (tiny)"]
-    assert all(np.isfinite(value) and value > 0 for value in epe.values()) and len(set(epe.values())) == 4
+    assert list(epe) == ["Region-Fill (smooth)", "In layers", "Stage-1 (tiny)", "Stage-2 (tiny)", "DFC-Net (tiny)"]
+    assert all(np.isfinite(value) and value > 0 for value in epe.values()) and len(set(epe.values())) == 5
     assert float(rows["square", "Stage-1 (tiny)", "mean"]["ratio"]) == pytest.approx(epe["Stage-1 (tiny)"] / epe["Region-Fill (smooth)"])
     order = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][1:]
-    assert order[:3] == ["Region-Fill (smooth)", "Stage-1 (tiny)", "Stage-2 (tiny)"]
+    assert order[:4] == ["Region-Fill (smooth)", "In layers", "Stage-1 (tiny)", "Stage-2 (tiny)"]
     assert order[3:] == ["DFC-Single", "DFC-Net without multi-scale", "DFC-Net (tiny)"]
     assert "Weights tiny: tiny-1 (dfc_stage1, width 0.0625, SHA-256" in text
 
@@ -163,11 +163,11 @@ def test_tables_of_pictures_with_networks(table):
     rows, *_ = table(5, *words)
     made = [method for _, method, clip in rows if clip == "mean"]
     assert made == [
-        "Exemplar, each frame alone", "DeepFill, each frame alone", "DIS, smooth, exemplar", "DIS, DFC-Net, exemplar",
-        "DIS, smooth, DeepFill", "DIS, DFC-Net, DeepFill",
+        "Exemplar, each frame alone", "DeepFill, each frame alone", "DIS, in layers, exemplar", "DIS, DFC-Net, exemplar",
+        "DIS, in layers, DeepFill", "DIS, DFC-Net, DeepFill",
     ]  # fmt: skip
     rows, *_ = table(6, *words)
-    assert [method for _, method, clip in rows if clip == "mean"] == ["DIS, smooth, exemplar", "FlowNet2, smooth, exemplar"]
+    assert [method for _, method, clip in rows if clip == "mean"] == ["DIS, in layers, exemplar", "FlowNet2, in layers, exemplar"]
     assert len({row["psnr_hole"] for row in rows.values()}) == 2
 
 

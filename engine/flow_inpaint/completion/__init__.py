@@ -1,7 +1,6 @@
 """The flow inside the hole.
 
-Every pair's flow is continued smoothly into its hole when it is measured. A method may improve on that, a whole shot
-at a time.
+Every pair's flow is continued into its hole when it is measured. A method may improve on that, a whole shot at a time.
 """
 from __future__ import annotations
 
@@ -11,7 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from ..failover import Failover
+from ..flow.masked import Continuation
 from ..machine import Machine, Method
+from . import layers, smooth
 
 
 class Holes(Protocol):
@@ -43,7 +44,7 @@ class Completion(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Both flows with what lies in the holes made anew, and the rest as it was.
 
-        forward, backward  (T-1, 2, H, W) float32, pixels, holes smoothly continued; may be memory maps
+        forward, backward  (T-1, 2, H, W) float32, pixels, continued into the holes; may be memory maps
         holes              T times (H, W) bool
         pulse              called now and then with the share that is done
         aborted            asked often; when it says so, `Aborted` is raised
@@ -57,8 +58,14 @@ def _dfc(machine: Machine) -> Completion:
     return Failover(DFC.installed, machine)
 
 
-#: Parameter value -> method, the best first. None: the smooth continuation stays.
+#: Parameter value -> method, the best first. None: the continuation of each pair's flow stays.
 COMPLETIONS: dict[str, Method[Completion | None]] = {
     "dfc": Method(_dfc, ("dfc_stage1", "dfc_single")),
+    "layers": Method(lambda _machine: None),
     "smooth": Method(lambda _machine: None),
 }
+
+
+def continuation(name: str) -> Continuation:
+    """How each pair's flow is continued into its hole where `completion` has this value."""
+    return smooth.complete if name == "smooth" else layers.complete

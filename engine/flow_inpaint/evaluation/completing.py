@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .. import effect
-from ..completion.smooth import complete as smooth
+from ..completion import continuation
 from ..flow import Estimator
 from ..machine import Machine
 from ..motion import MotionSettings, flows, view_of
@@ -27,7 +27,7 @@ from .holes import hidden_of
 if TYPE_CHECKING:
     from ..completion.dfc_net import DFCNet
 
-REGION_FILL = "Region-Fill (smooth)"
+REGION_FILL, IN_LAYERS = "Region-Fill (smooth)", "In layers"
 _PLACES = (Column("epe", "EPE (px)"), Column("ratio", "of Region-Fill"), Column("smooth", "smooth region"), Column("hard", "hard region"))
 _WORST = tuple(Column(f"worst_{share}", f"worst {share}%") for share in SHARES)
 _REST = tuple(Column(f"rest_{share}", f"other {100 - share}%") for share in SHARES)
@@ -75,7 +75,8 @@ class CompletionBench:
         self, folder: Path, footage: Footage, made: Iterator[tuple[np.ndarray, ...]], allocate: Any, aborted: Aborted
     ) -> Ready:
         exact, ready = footage.exact(), None
-        motion = MotionSettings(self._estimator, smooth, refinement=int(effect.parameters()["refinement"]["default"]), scale=1.0)
+        refinement = int(effect.parameters()["refinement"]["default"])
+        motion = MotionSettings(self._estimator, continuation("layers"), refinement=refinement, scale=1.0)
         before: tuple[np.ndarray, ...] | None = None
         for k, (truth, given, hole) in enumerate(made):
             check(aborted)
@@ -130,6 +131,16 @@ class CompletionBench:
 
 def region_fill() -> Method:
     """Smooth interpolation from the hole's border."""
+    return _continued(REGION_FILL, "smooth")
+
+
+def in_layers() -> Method:
+    """The same for each of the motions that meet there."""
+    return _continued(IN_LAYERS, "layers")
+
+
+def _continued(name: str, completion: str) -> Method:
+    complete = continuation(completion)
 
     @contextmanager
     def work(ready: Ready, aborted: Aborted) -> Iterator[list[Answer]]:
@@ -139,10 +150,10 @@ def region_fill() -> Method:
             filled = [allocate(f"filled-{way}", flow.shape, np.float32) for way, flow in enumerate(ready.given)]
             for way, given in enumerate(ready.given):
                 for t in range(len(given)):
-                    filled[way][t] = smooth(np.array(given[t]), np.array(ready.holes[t + way]))
+                    filled[way][t] = complete(np.array(given[t]), np.array(ready.holes[t + way]))
             yield [(lambda t: (filled[0][t], filled[1][t]), time.monotonic() - begun)]
 
-    return Method((REGION_FILL,), {"completion": "smooth"}, work)
+    return Method((name,), {"completion": completion}, work)
 
 
 def network(rows: tuple[str | None, ...], make: Callable[[], DFCNet], identity: Any, device: str) -> Method:

@@ -21,7 +21,7 @@ TABLES = {
 _SHAPES = {"stages": "DFC-Net", "single": "DFC-Single", "plain": "DFC-Net without multi-scale"}
 #: The paper's rows, which are listed although there may be no weights for them.
 _ROWS_3 = ("without mining", "p = 70", "p = 50", "p = 30", "p = 10")
-_ROWS_4 = ("Region-Fill", "Stage-1", "Stage-2", "DFC-Single", "DFC-Net without multi-scale", "DFC-Net")
+_ROWS_4 = ("Region-Fill", "In layers", "Stage-1", "Stage-2", "DFC-Single", "DFC-Net without multi-scale", "DFC-Net")
 _STAGE_DIGITS = ("Stage-1", "Stage-2", "DFC-Net")
 
 
@@ -160,7 +160,7 @@ _Stage = tuple[str, Weights | None]
 
 
 def _propagated(
-    choices: Choices, flow: _Stage = ("dis", None), completion: _Stage = ("smooth", None), fill: _Stage = ("exemplar", None)
+    choices: Choices, flow: _Stage = ("dis", None), completion: _Stage = ("layers", None), fill: _Stage = ("exemplar", None)
 ) -> Method:
     from .inpainting import propagated
 
@@ -186,9 +186,9 @@ def _table_3(choices: Choices) -> Bench:
 
 
 def _table_4(choices: Choices) -> Bench:
-    from .completing import network, region_fill
+    from .completing import in_layers, network, region_fill
 
-    pool, methods = _Pool(choices, *_true(choices), *DFC_ROLES, runs="dfc"), [region_fill()]
+    pool, methods = _Pool(choices, *_true(choices), *DFC_ROLES, runs="dfc"), [region_fill(), in_layers()]
     for chosen in pool.nets():
         shape, stages = dfc_shape(chosen) or ("", 1)
         last = _STAGE_DIGITS[stages - 1] if shape == "stages" else _SHAPES[shape]

@@ -16,7 +16,8 @@ from ..heeding import heed
 from ..poisson import bounding_box
 from .camera import beside_camera, camera_motion, flow_of
 
-Completion = Callable[[np.ndarray, np.ndarray], np.ndarray]
+#: `flow` (2, H, W), pixels, with the part where `unknown` (H, W) bool made anew.
+Continuation = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 #: How far beyond the hole the estimator's answer is dropped, and how far the matching reaches, in pixels.
 BAND = 12
@@ -42,7 +43,7 @@ def estimate_pair(
     hole_b: np.ndarray,
     *,
     estimator: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    complete: Completion,
+    complete: Continuation,
     refinement: int,
     shown: tuple[np.ndarray, np.ndarray] | None = None,
     short_sighted: bool = False,
@@ -70,7 +71,7 @@ def _one_way(
     pictures: tuple[np.ndarray, np.ndarray],
     *,
     estimator: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    complete: Completion,
+    complete: Continuation,
     refinement: int,
     short_sighted: bool,
 ) -> np.ndarray:
@@ -96,7 +97,7 @@ def _matched(
     hole_a: np.ndarray,
     hole_b: np.ndarray,
     *,
-    complete: Completion,
+    complete: Continuation,
     refinement: int,
 ) -> np.ndarray:
     """A continued flow, or near the holes at each place the best of it and `others`, matched again there and completed."""
