@@ -111,3 +111,27 @@ def test_no_chance_has_a_say() -> None:
     first = completed(flow)
     cv2.setRNGSeed(77)
     np.testing.assert_array_equal(completed(flow), first)
+
+
+#: A hole large enough that the motion beside its border is seen to change steadily: what differs within some pixels is an outline.
+LARGE = rectangle(280, 240, 80, 60, 200, 180)
+
+
+def street() -> np.ndarray:
+    """(2, 240, 280): a wall moves as one, and the floor before it the faster the nearer: two motions with a gap between them, where the hole
+    hides what is between, and no outline."""
+    y = np.mgrid[:240, :280][0].astype(np.float32)
+    return np.stack([1 + 0.05 * np.maximum(y - 90, 0), np.zeros_like(y)])
+
+
+def test_a_wall_and_the_floor_before_it_are_one_layer() -> None:
+    given = np.where(LARGE, np.float32(1000), street())
+    np.testing.assert_array_equal(layers.complete(given, LARGE), smooth.complete(given, LARGE))
+
+
+def test_something_before_a_wall_and_a_floor_is_a_layer_and_they_are_one() -> None:
+    flow, thing = street(), rectangle(280, 240, 0, 0, 140, 240)
+    flow[:, thing] = np.array([-9, 0], np.float32)[:, None]
+    found = completed(flow, LARGE)
+    assert (off(found, flow, LARGE & thing) < 0.2).mean() > 0.8
+    assert (off(found, flow, LARGE & ~thing) < 0.7).mean() > 0.7
