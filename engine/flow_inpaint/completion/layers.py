@@ -46,7 +46,7 @@ def complete(flow: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     if len(layers) < 2:
         return smooth(flow, unknown)
     far = np.stack([far[layer].min(0) for layer in layers])
-    nearest, (first, second) = far.argmin(0), np.partition(far, 1, axis=0)[:2]
+    nearest, (first, second) = far.argmin(0), np.sort(far, axis=0)[:2]
     known = (_SURE * first < second) & ~hole
     whose = _whose(nearest, len(layers), known)
     pixels, completed = part.transpose(1, 2, 0), part.copy()
@@ -128,5 +128,5 @@ def _is_outline(flow: np.ndarray, border: np.ndarray, nearest: np.ndarray, two: 
 
 def _whose(nearest: np.ndarray, layers: int, known: np.ndarray) -> np.ndarray:
     """(H, W): which layer each pixel takes, of a number that is right where `known`: the one that the smoothest shares make largest."""
-    shares = interpolate(np.stack([nearest == k for k in range(1, layers)], -1), ~known)
+    shares = interpolate(np.stack([nearest == k for k in range(1, layers)], -1), ~known, cycles=_CYCLES)
     return np.concatenate([1 - shares.sum(-1, keepdims=True), shares], -1).argmax(-1)
