@@ -74,6 +74,14 @@ def middle_of_the_car() -> Scene:
     return Scene(frames, band)
 
 
+def mark_on_the_picture() -> Scene:
+    """A rectangle that stays where it is, while the car passes below it."""
+    frames, mattes, *_ = street()
+    mark = np.zeros_like(mattes)
+    mark[:, 70:110, 150:190] = 255
+    return Scene(frames, mark)
+
+
 def soft_matte() -> Scene:
     frames, mattes, *_ = street()
     return Scene(frames, np.stack([cv2.GaussianBlur(cv2.erode(m, np.ones((9, 9))), None, 5) for m in mattes]))

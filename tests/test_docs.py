@@ -49,7 +49,7 @@ def test_every_picture_of_a_setting_is_shown_and_small():
 def test_every_setting_has_a_picture_but_those_of_networks_and_of_the_machine():
     about = tomllib.loads((REPOSITORY / "engine/flow_inpaint/effect.toml").read_text("utf-8"))
     shown = tomllib.loads((DOCS / "settings" / "pictures.toml").read_text("utf-8"))
-    assert {one["name"] for one in about["parameters"]} - set(shown) == {"flow", "completion", "device", "device_failure"}
+    assert {one["name"] for one in about["parameters"]} - set(shown) == {"flow", "device", "device_failure"}
 
 
 def test_the_manual_speaks_of_buttons_that_exist():

@@ -128,5 +128,5 @@ def _is_outline(flow: np.ndarray, border: np.ndarray, nearest: np.ndarray, two: 
 
 def _whose(nearest: np.ndarray, layers: int, known: np.ndarray) -> np.ndarray:
     """(H, W): which layer each pixel takes, of a number that is right where `known`: the one that the smoothest shares make largest."""
-    shares = interpolate(np.stack([nearest == k for k in range(1, layers)], -1), ~known, cycles=_CYCLES)
+    shares = interpolate(np.stack([nearest == k for k in range(1, layers)], -1), ~known)
     return np.concatenate([1 - shares.sum(-1, keepdims=True), shares], -1).argmax(-1)
