@@ -135,3 +135,25 @@ def test_something_before_a_wall_and_a_floor_is_a_layer_and_they_are_one() -> No
     found = completed(flow, LARGE)
     assert (off(found, flow, LARGE & thing) < 0.2).mean() > 0.8
     assert (off(found, flow, LARGE & ~thing) < 0.7).mean() > 0.7
+
+
+@pytest.mark.parametrize("side", [150, 240, 400])
+def test_a_large_hole_is_looked_at_in_a_smaller_picture(side: int) -> None:
+    """Two motions that are sharp to the pixel outside, and meet within a few pixels of the right place inside."""
+    size = side + 100
+    hole = rectangle(size, size, 50, 50, 50 + side, 50 + side)
+    x = np.mgrid[:size, :size][1]
+    edge = size // 2 + 3
+    flow = np.where(x < edge, np.float32([4, 0])[:, None, None], np.float32([-2, 1])[:, None, None])
+    found = completed(flow, hole)
+    np.testing.assert_array_equal(found[:, ~hole], flow[:, ~hole])
+    assert off(found, flow, hole & (np.abs(x - edge) > 5)).max() < 0.01
+
+
+def test_a_thin_hole_may_be_a_large_one() -> None:
+    """One pixel wide lines, of which a smaller picture may have none."""
+    hole = np.zeros((601, 601), bool)
+    hole[1::4, 1:-1] = True
+    flow = np.where(np.arange(601) < 300, np.float32([4, 0])[:, None, None], np.float32([-2, 1])[:, None, None]) * np.ones((2, 601, 601), np.float32)
+    found = completed(flow, hole)
+    assert np.isfinite(found).all() and (off(found, flow, hole) < 0.1).mean() > 0.98

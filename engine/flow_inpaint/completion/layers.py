@@ -11,7 +11,10 @@ import numpy as np
 from ..poisson import bounding_box, interpolate
 from .smooth import complete as smooth
 
-#: How wide the border is that motions are looked for in, pixels.
+#: A hole is looked at as one of about so many pixels squared, in every second, third or fourth pixel if it is larger: the same scene in a
+#: larger picture has outlines as much less sharp, and it costs less.
+_HOLE, _LARGEST = 80, 4
+#: How wide the border is that motions are looked for in, pixels of that size.
 _BORDER = 12
 #: Motions at a border, the share of it that each has, and how far they are apart, pixels.
 _MOST = 3
@@ -20,8 +23,9 @@ _APART = 1.0
 #: The share of two motions' pixels that may have one in the middle half of the way between them.
 _BETWEEN = 0.2
 #: Within so many pixels to either side of where two motions meet, at least this share of the way between them is gone where that is an
-#: outline, as sharp as an estimator leaves it. A floor's motion changes as much from far to near, but steadily.
-_SIDE, _STEP = 6, 0.5
+#: outline, as sharp as an estimator leaves it, and at least so many times as much as over the same distance within either. A floor's motion
+#: changes from far to near, but steadily.
+_SIDE, _STEP, _STEEPER = 6, 0.5, 2.0
 #: A pixel tells of a layer if the others are at least so many times as far from it: between them lies what an estimator makes of an outline.
 _SURE = 3.0
 _FEWEST, _SAMPLES = 50, 2000
@@ -35,27 +39,49 @@ def complete(flow: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     Where outlines meet the border, the motion of each layer is continued smoothly by itself, and every pixel takes the layer that most of
     the border around it belongs to. Where there is one layer only, this is `smooth.complete`.
     """
-    box = bounding_box(unknown, _BORDER)
-    if box is None or unknown.all():
+    if not unknown.any() or unknown.all():
         return flow
-    part, hole = np.ascontiguousarray(flow[(slice(None), *box)], np.float32), np.ascontiguousarray(unknown[box])
-    border = _border(hole)
-    motions = _motions(part[:, border].T)
-    far = np.stack([np.hypot(part[0] - u, part[1] - v) for u, v in motions]) if len(motions) > 1 else np.empty((0, *hole.shape))
-    layers = _layers(part, border, motions, far)
-    if len(layers) < 2:
+    every = round(min(max(np.count_nonzero(unknown) ** 0.5 / _HOLE, 1), _LARGEST))
+    box = bounding_box(unknown, every * _BORDER)
+    hole = unknown[box]
+    found = _told_apart(*(np.ascontiguousarray(whole[..., ::every, ::every]) for whole in (flow[(slice(None), *box)], hole)))
+    if found is None:
         return smooth(flow, unknown)
+    shares, motions = found
+    whose = _enlarged(shares, every, hole.shape).argmax(-1)
+    out = flow.copy()
+    completed = out[(slice(None), *box)]
+    for k, motion in enumerate(motions):
+        where = hole & (whose == k)
+        completed[:, where] = _enlarged(motion, every, hole.shape)[where].T
+    return out
+
+
+def _enlarged(values: np.ndarray, times: int, shape: tuple[int, int]) -> np.ndarray:
+    """What was seen of every so-many-th pixel, (h, w, C) float32, of all."""
+    if times == 1:
+        return values
+    return cv2.warpAffine(values, np.float64([[times, 0, 0], [0, times, 0]]), shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _told_apart(flow: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    """The share that each layer has in a pixel, (H, W, layers), right outside the hole and smooth in it, and the motion of each continued,
+    (H, W, 2); None where there is one layer."""
+    border = _border(hole)
+    motions = _motions(flow[:, border].T)
+    if len(motions) < 2:
+        return None
+    far = np.stack([np.hypot(flow[0] - u, flow[1] - v) for u, v in motions])
+    layers = _layers(flow, border, motions, far)
+    if len(layers) < 2:
+        return None
     far = np.stack([far[layer].min(0) for layer in layers])
     nearest, (first, second) = far.argmin(0), np.sort(far, axis=0)[:2]
     known = (_SURE * first < second) & ~hole
-    whose = _whose(nearest, len(layers), known)
-    pixels, completed = part.transpose(1, 2, 0), part.copy()
-    for k in range(len(layers)):
-        where = hole & (whose == k)
-        completed[:, where] = interpolate(pixels, ~(known & (nearest == k)), cycles=_CYCLES)[where].T
-    out = flow.copy()
-    out[(slice(None), *box)] = completed
-    return out
+    others = interpolate(np.stack([nearest == k for k in range(1, len(layers))], -1), ~known)
+    pixels = flow.transpose(1, 2, 0)
+    continued = [interpolate(pixels, ~(known & (nearest == k)), cycles=_CYCLES) for k in range(len(layers))]
+    return np.concatenate([1 - others.sum(-1, keepdims=True), others], -1), continued
 
 
 def _border(hole: np.ndarray) -> np.ndarray:
@@ -110,23 +136,27 @@ def _layers(flow: np.ndarray, border: np.ndarray, motions: list[np.ndarray], far
 
 
 def _is_outline(flow: np.ndarray, border: np.ndarray, nearest: np.ndarray, two: tuple[int, int], way: np.ndarray) -> bool:
-    """Whether most of the way between two motions is gone at once where they meet in a border; True where they do not meet."""
-    shares = []
-    for axis in (0, 1):
-        before, after = (nearest.take(range(k, nearest.shape[axis] - 1 + k), axis) for k in (0, 1))
-        meet = np.argwhere(((before == two[0]) & (after == two[1])) | ((before == two[1]) & (after == two[0])))
-        near, beyond = meet.copy(), meet.copy()
-        near[:, axis] -= _SIDE - 1
-        beyond[:, axis] += _SIDE
-        inside = (near[:, axis] >= 0) & (beyond[:, axis] < nearest.shape[axis])
-        near, beyond = tuple(near[inside].T), tuple(beyond[inside].T)
-        seen = border[near] & border[beyond]
-        shares.append(np.abs(way @ (flow[:, *beyond] - flow[:, *near]))[seen] / (way @ way))
-    found = np.concatenate(shares)
-    return not found.size or float(np.median(found)) >= _STEP
+    """Whether most of the way between two motions is gone at once where they meet in a border, and no such thing happens within them; True
+    where they do not meet."""
+    across: list[np.ndarray] = []
+    within: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    over = 2 * _SIDE - 1
+    ways = (flow, border, nearest), (flow.transpose(0, 2, 1), border.T, nearest.T)
+    for moves, known, whose in ways:
+        count = whose.shape[1] - over
+        if count < 1:
+            continue
+        begin, before, after, end = (slice(k, k + count) for k in (0, _SIDE - 1, _SIDE, over))
+        seen = known[:, begin] & known[:, end]
+        gone = np.abs(np.tensordot(way, (moves[..., end] - moves[..., begin])[:, seen], 1))
+        first, one, other, last = (whose[:, some][seen] for some in (begin, before, after, end))
+        across.append(gone[((one == two[0]) & (other == two[1])) | ((one == two[1]) & (other == two[0]))])
+        for k, own in enumerate(two):
+            within[k].append(gone[(first == own) & (last == own)])
+    found = _median(across)
+    return found is None or found >= max(_STEP * float(way @ way), *(_STEEPER * (_median(some) or 0.0) for some in within))
 
 
-def _whose(nearest: np.ndarray, layers: int, known: np.ndarray) -> np.ndarray:
-    """(H, W): which layer each pixel takes, of a number that is right where `known`: the one that the smoothest shares make largest."""
-    shares = interpolate(np.stack([nearest == k for k in range(1, layers)], -1), ~known)
-    return np.concatenate([1 - shares.sum(-1, keepdims=True), shares], -1).argmax(-1)
+def _median(parts: list[np.ndarray]) -> float | None:
+    values = np.concatenate(parts) if parts else np.empty(0)
+    return float(np.median(values)) if values.size else None
