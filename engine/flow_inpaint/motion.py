@@ -137,7 +137,7 @@ def hops_of(
 
 
 def flows(a: View, b: View, settings: MotionSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Flows a -> b and b -> a over whole views, (2, H, W) float32 in pixels, continued smoothly into the holes."""
+    """Flows a -> b and b -> a over whole views, (2, H, W) float32 in pixels, continued into the holes."""
     h, w = a.grey.shape
     if settings.scale == 1 or min(h, w) * settings.scale < 32:
         return _estimated(a, b, settings)

@@ -66,6 +66,6 @@ COMPLETIONS: dict[str, Method[Completion | None]] = {
 }
 
 
-def continuation(name: str) -> Continuation:
-    """How each pair's flow is continued into its hole where `completion` has this value."""
+def continuation(name: str = "layers") -> Continuation:
+    """How each pair's flow is continued into its hole where `completion` has this value; without one, by the default."""
     return smooth.complete if name == "smooth" else layers.complete

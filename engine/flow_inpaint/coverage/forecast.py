@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from ..completion.smooth import complete
+from ..completion import continuation
 from ..cuts import CutFinder
 from ..flow import Estimator
 from ..motion import MotionSettings, flows
@@ -101,7 +101,7 @@ def _step(pair: tuple[Sample, Sample], estimator: Estimator) -> Step:
     a, b = pair
     if not (a.hidden.any() or b.hidden.any()):
         return _STAY, _STAY
-    settings = MotionSettings(estimator, complete, refinement=1, scale=1.0)
+    settings = MotionSettings(estimator, continuation(), refinement=1, scale=1.0)
     forward, backward = flows(a.view, b.view, settings)
     return hops(a.hidden, forward, backward), hops(b.hidden, backward, forward)
 

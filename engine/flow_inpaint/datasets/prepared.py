@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from .. import effect
-from ..completion.smooth import complete
+from ..completion import continuation
 from ..errors import Aborted, BadParameter, Failed
 from ..flow import ESTIMATORS, Estimator
 from ..machine import Choice, Machine, choose
@@ -92,13 +92,13 @@ class Prepared:
         self, a: np.ndarray, b: np.ndarray, hole_a: np.ndarray | None = None, hole_b: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Flows a -> b and b -> a, (2, H, W) float32, of pictures (H, W, 3) uint8, as a job measures them with its defaults: not
-        looking into holes (H, W) bool, and continued smoothly there. Safe to call from several threads."""
+        looking into holes (H, W) bool, and continued there. Safe to call from several threads."""
         if self._estimator is None:
             self._estimator = self._choice.make()
         nothing = np.zeros(a.shape[:2], bool)
         views = [view_of(x, nothing if hole is None else hole, colour=self._estimator.colour) for x, hole in ((a, hole_a), (b, hole_b))]
         refinement = int(effect.parameters()["refinement"]["default"])
-        return flows(*views, MotionSettings(self._estimator, complete, refinement, 1.0))
+        return flows(*views, MotionSettings(self._estimator, continuation(), refinement, 1.0))
 
     def prepare(
         self,

@@ -76,7 +76,7 @@ class CompletionBench:
     ) -> Ready:
         exact, ready = footage.exact(), None
         refinement = int(effect.parameters()["refinement"]["default"])
-        motion = MotionSettings(self._estimator, continuation("layers"), refinement=refinement, scale=1.0)
+        motion = MotionSettings(self._estimator, continuation(), refinement=refinement, scale=1.0)
         before: tuple[np.ndarray, ...] | None = None
         for k, (truth, given, hole) in enumerate(made):
             check(aborted)
