@@ -118,8 +118,8 @@ LARGE = rectangle(280, 240, 80, 60, 200, 180)
 
 
 def street() -> np.ndarray:
-    """(2, 240, 280): a wall moves as one, and the floor before it the faster the nearer: two motions with a gap between them, where the hole
-    hides what is between, and no outline."""
+    """(2, 240, 280): a wall moves as one, and the floor before it the faster the nearer: two motions with a gap between them, where the
+    hole hides what is between, and no outline."""
     y = np.mgrid[:240, :280][0].astype(np.float32)
     return np.stack([1 + 0.05 * np.maximum(y - 90, 0), np.zeros_like(y)])
 
@@ -154,6 +154,7 @@ def test_a_thin_hole_may_be_a_large_one() -> None:
     """One pixel wide lines, of which a smaller picture may have none."""
     hole = np.zeros((601, 601), bool)
     hole[1::4, 1:-1] = True
-    flow = np.where(np.arange(601) < 300, np.float32([4, 0])[:, None, None], np.float32([-2, 1])[:, None, None]) * np.ones((2, 601, 601), np.float32)
+    x = np.mgrid[:601, :601][1]
+    flow = np.where(x < 300, np.float32([4, 0])[:, None, None], np.float32([-2, 1])[:, None, None])
     found = completed(flow, hole)
     assert np.isfinite(found).all() and (off(found, flow, hole) < 0.1).mean() > 0.98

@@ -23,8 +23,8 @@ _APART = 1.0
 #: The share of two motions' pixels that may have one in the middle half of the way between them.
 _BETWEEN = 0.2
 #: Within so many pixels to either side of where two motions meet, at least this share of the way between them is gone where that is an
-#: outline, as sharp as an estimator leaves it, and at least so many times as much as over the same distance within either. A floor's motion
-#: changes from far to near, but steadily.
+#: outline, as sharp as an estimator leaves it, and at least so many times as much as over the same distance within either. A floor's
+#: motion changes from far to near, but steadily.
 _SIDE, _STEP, _STEEPER = 6, 0.5, 2.0
 #: A pixel tells of a layer if the others are at least so many times as far from it: between them lies what an estimator makes of an outline.
 _SURE = 3.0
@@ -61,7 +61,8 @@ def _enlarged(values: np.ndarray, times: int, shape: tuple[int, int]) -> np.ndar
     """What was seen of every so-many-th pixel, (h, w, C) float32, of all."""
     if times == 1:
         return values
-    return cv2.warpAffine(values, np.float64([[times, 0, 0], [0, times, 0]]), shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    larger = np.float64([[times, 0, 0], [0, times, 0]])
+    return cv2.warpAffine(values, larger, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _told_apart(flow: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]] | None:
@@ -78,9 +79,12 @@ def _told_apart(flow: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, list[np
     far = np.stack([far[layer].min(0) for layer in layers])
     nearest, (first, second) = far.argmin(0), np.sort(far, axis=0)[:2]
     known = (_SURE * first < second) & ~hole
-    others = interpolate(np.stack([nearest == k for k in range(1, len(layers))], -1), ~known)
+    own = [known & (nearest == k) for k in range(len(layers))]
+    if not all(some.any() for some in own):
+        return None
+    others = interpolate(np.stack(own[1:], -1), ~known)
     pixels = flow.transpose(1, 2, 0)
-    continued = [interpolate(pixels, ~(known & (nearest == k)), cycles=_CYCLES) for k in range(len(layers))]
+    continued = [interpolate(pixels, ~some, cycles=_CYCLES) for some in own]
     return np.concatenate([1 - others.sum(-1, keepdims=True), others], -1), continued
 
 
@@ -126,10 +130,10 @@ def _halves(flows: np.ndarray, least: float) -> list[np.ndarray] | None:
 
 def _layers(flow: np.ndarray, border: np.ndarray, motions: list[np.ndarray], far: np.ndarray) -> list[list[int]]:
     """The motions' numbers, those together that go over into each other. far: (motions, H, W), how far from each a pixel's is."""
-    layers = [[k] for k in range(len(motions))]
+    layers, nearest = [[k] for k in range(len(motions))], far.argmin(0)
     for one in range(len(motions)):
         for other in range(one):
-            if not _is_outline(flow, border, far.argmin(0), (one, other), motions[one] - motions[other]):
+            if not _is_outline(flow, border, nearest, (one, other), motions[one] - motions[other]):
                 joined = [layer for layer in layers if one in layer or other in layer]
                 layers = [layer for layer in layers if layer not in joined] + [sum(joined, [])]
     return layers

@@ -206,7 +206,8 @@ def neighbours(k: int, frames: int, count: int) -> list[int]:
 def propagated(flow: Weights | None, completion: Weights | None, fill: Weights | None, device: str, *, wanted: Mapping[str, str]) -> Method:
     """The whole pipeline; `wanted` says the methods by parameter, and the weights are what each is to use, None where it has none."""
     stages = (("flow", flow, ("flownet2",)), ("completion", completion, DFC_ROLES), ("fill", fill, ("deepfill",)))
-    words = {"dis": "DIS", "flownet2": "FlowNet2", "smooth": "smooth", "layers": "in layers", "dfc": "DFC-Net", "exemplar": "exemplar", "deepfill": "DeepFill"}
+    words = {"dis": "DIS", "flownet2": "FlowNet2", "smooth": "smooth", "layers": "in layers", "dfc": "DFC-Net"}
+    words |= {"exemplar": "exemplar", "deepfill": "DeepFill"}
     if completion and not completion.of("dfc_stage1"):
         words["dfc"] = "DFC-Single"
     label = ", ".join(words[wanted[name]] + _of(chosen) for name, chosen, _ in stages)
