@@ -136,7 +136,7 @@ def test_table_4_with_networks(table):
     assert float(rows["square", "Stage-1 (tiny)", "mean"]["ratio"]) == pytest.approx(epe["Stage-1 (tiny)"] / epe["Region-Fill (smooth)"])
     order = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][1:]
     assert order[:4] == ["Region-Fill (smooth)", "In layers", "Stage-1 (tiny)", "Stage-2 (tiny)"]
-    assert order[3:] == ["DFC-Single", "DFC-Net without multi-scale", "DFC-Net (tiny)"]
+    assert order[4:] == ["DFC-Single", "DFC-Net without multi-scale", "DFC-Net (tiny)"]
     assert "Weights tiny: tiny-1 (dfc_stage1, width 0.0625, SHA-256" in text
 
 
