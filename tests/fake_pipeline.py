@@ -85,7 +85,7 @@ def run(
 def check(job: Job, *, aborted: Callable[[], bool] = lambda: False) -> Forecast:
     values: Any = job.params
     _behave(job.source.path.stem)
-    return Forecast(30, 64, 48, 0.25, 321.4, 61.0, "cpu", str(values.get("flow")), "smooth", "exemplar", ["The matte touches the edge."])
+    return Forecast(30, 64, 48, 0.25, 321.4, 61.0, "cpu", str(values.get("flow")), "layers", "exemplar", ["The matte touches the edge."])
 
 
 def _fraction(behaviour: str, done: int) -> float:

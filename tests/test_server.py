@@ -75,7 +75,7 @@ def test_check(host):
         "seconds": 61.0,
         "device": "cpu",
         "flow": effect.resolve()["flow"],
-        "completion": "smooth",
+        "completion": "layers",
         "fill": "exemplar",
         "notes": ["The matte touches the edge."],
         "coverage": None,

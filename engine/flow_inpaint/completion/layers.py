@@ -114,17 +114,17 @@ def _halves(flows: np.ndarray, least: float) -> list[np.ndarray] | None:
     """Flows (N, 2) in two groups of at least so many, with a gap between them; None if there is no gap."""
     if len(flows) < 2 * least:
         return None
-    middle = flows - flows.mean(0)
-    # Begun along the widest way through them, which needs no chance.
-    _, ways = np.linalg.eigh(middle.T @ middle)
-    begin = (middle @ ways[:, 1] > 0).astype(np.int32)[:, None]
+    # Begun across the widest way through them, which needs no chance. Without OpenBLAS, which ends a process that memory is short for.
+    u, v = (flows - flows.mean(0)).T
+    widest = 0.5 * np.arctan2(2 * (u * v).sum(), (u * u - v * v).sum())
+    begin = (u * np.cos(widest) + v * np.sin(widest) > 0).astype(np.int32)[:, None]
     _, labels, centres = cv2.kmeans(flows, 2, begin, _ROUNDS, 1, cv2.KMEANS_USE_INITIAL_LABELS)
     way = centres[1] - centres[0]
     apart = float(np.hypot(*way))
     groups = [flows[labels[:, 0] == k] for k in (0, 1)]
     if apart < _APART or min(map(len, groups)) < least:
         return None
-    along = (flows - centres[0]) @ way / apart**2
+    along = ((flows - centres[0]) * way).sum(1) / apart**2
     return groups if ((along > 0.25) & (along < 0.75)).mean() < _BETWEEN else None
 
 
@@ -152,13 +152,13 @@ def _is_outline(flow: np.ndarray, border: np.ndarray, nearest: np.ndarray, two: 
             continue
         begin, before, after, end = (slice(k, k + count) for k in (0, _SIDE - 1, _SIDE, over))
         seen = known[:, begin] & known[:, end]
-        gone = np.abs(np.tensordot(way, (moves[..., end] - moves[..., begin])[:, seen], 1))
+        gone = np.abs(((moves[..., end] - moves[..., begin])[:, seen] * way[:, None]).sum(0))
         first, one, other, last = (whose[:, some][seen] for some in (begin, before, after, end))
         across.append(gone[((one == two[0]) & (other == two[1])) | ((one == two[1]) & (other == two[0]))])
         for k, own in enumerate(two):
             within[k].append(gone[(first == own) & (last == own)])
     found = _median(across)
-    return found is None or found >= max(_STEP * float(way @ way), *(_STEEPER * (_median(some) or 0.0) for some in within))
+    return found is None or found >= max(_STEP * float((way * way).sum()), *(_STEEPER * (_median(some) or 0.0) for some in within))
 
 
 def _median(parts: list[np.ndarray]) -> float | None:
