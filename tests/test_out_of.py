@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flow_inpaint import cache, pipeline, work
+from flow_inpaint import cache, memory_at_hand, pipeline, work
 from flow_inpaint.errors import BadClip, Failed, OutOfMemory, Unforeseen, explained
 from flow_inpaint.job import Job
-from flow_inpaint.media import output_place
+from flow_inpaint.media import image_codec, output_place
 from scenery import save, view
 
 FRAMES = 6
@@ -170,6 +170,17 @@ def test_file_handles_are_not_taken_for_a_disk(tmp_path: Path, place: str) -> No
             raise error
         said = caught.value
     assert str(said) == "Too many files are open: close other programs, or raise the limit (ulimit -n)."
+
+
+def test_without_memory_a_library_that_refuses_a_picture_says_nothing_about_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV reads none where it has no room for it, as if it were damaged."""
+    file = folder / "source" / "0.png"
+    monkeypatch.setattr(image_codec.cv2, "imdecode", lambda *_: None)
+    with pytest.raises(BadClip, match="0.png is not an image that can be read"):
+        image_codec.read_image(file)
+    monkeypatch.setattr(memory_at_hand, "_LITTLE", 1 << 62)
+    with pytest.raises(MemoryError):
+        image_codec.read_image(file)
 
 
 def test_a_library_that_there_is_no_memory_for_is_no_fault_of_ours() -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 _SYSTEM, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+#: So little is always there where anything is.
+_LITTLE = 1 << 23
 
 
 def bytes_at_hand() -> int | None:
@@ -20,3 +24,9 @@ def bytes_at_hand() -> int | None:
         cached = int((_GROUP / "memory.stat").read_text().split("inactive_file ")[1].split()[0])
         found.append(max(most - taken + cached, 0))
     return min(found, default=None)
+
+
+def be_sure_of_some() -> None:
+    """Raises MemoryError where not even a little can be had. Libraries that do not say why they refuse something may do so for want of it:
+    then nothing is wrong with what they were given."""
+    np.empty(_LITTLE, np.uint8)

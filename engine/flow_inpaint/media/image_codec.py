@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..errors import BadClip
+from ..memory_at_hand import be_sure_of_some
 from .colour import from_opencv
 from .dpx import read_dpx
 from .exr import encode_exr, read_exr
@@ -55,6 +56,7 @@ def _read(path: Path, layer: str | None) -> tuple[np.ndarray, np.ndarray | None,
     except cv2.error:
         image = None
     if image is None:
+        be_sure_of_some()
         raise BadClip(f"{path} is not an image that can be read: it is damaged or of another kind than its name says.")
     if image.dtype not in (np.uint8, np.uint16, np.float32):
         raise BadClip(f"{path} has samples of type {image.dtype}: save it with 8 or 16 bits or as 32-bit float.")

@@ -9,6 +9,7 @@ from typing import Self
 import av
 
 from ..errors import Failed
+from ..memory_at_hand import be_sure_of_some
 from .audio_copy import AudioCopy
 from .frame_times import FrameTimes
 from .matroska_aspect import RESERVE, write_pixel_aspect
@@ -90,6 +91,7 @@ class VideoOutput:
         except (av.FFmpegError, ValueError) as error:
             if getattr(error, "errno", None) == errno.ENOMEM:
                 raise MemoryError from error
+            be_sure_of_some()
             kind = f"{self._size[0]}x{self._size[1]} {self._format.pixel_format}"
             name = self._place.path.name
             raise Failed(f"{name} cannot be made: {self._format.codec} does not encode {kind}; choose another format.") from error
