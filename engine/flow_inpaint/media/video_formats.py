@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 
+from ..memory_at_hand import be_sure_of_some
 from . import colour
 from .info import ClipInfo, ColourTags
 from .picture import FramePicture, Picture
@@ -32,7 +33,9 @@ class VideoFormat:
 
 
 def video_format(name: str, info: ClipInfo) -> VideoFormat:
-    """The encoding of format `name` ("ffv1", "prores", "h264") for a clip."""
+    """The encoding of format `name` ("ffv1", "prores", "h264") for a clip. Raises MemoryError."""
+    # Without any memory for an encoder PyAV ends the process.
+    be_sure_of_some()
     return {"ffv1": _ffv1, "prores": _prores, "h264": _h264}[name](info)
 
 
