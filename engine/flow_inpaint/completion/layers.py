@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..flow.masked import grown
 from ..poisson import bounding_box, interpolate
 from .smooth import complete as smooth
 
@@ -68,7 +69,7 @@ def _enlarged(values: np.ndarray, times: int, shape: tuple[int, int]) -> np.ndar
 def _told_apart(flow: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]] | None:
     """The share that each layer has in a pixel, (H, W, layers), right outside the hole and smooth in it, and the motion of each continued,
     (H, W, 2); None where there is one layer."""
-    border = _border(hole)
+    border = grown(hole, _BORDER) & ~hole
     motions = _motions(flow[:, border].T)
     if len(motions) < 2:
         return None
@@ -86,11 +87,6 @@ def _told_apart(flow: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, list[np
     pixels = flow.transpose(1, 2, 0)
     continued = [interpolate(pixels, ~some, cycles=_CYCLES) for some in own]
     return np.concatenate([1 - others.sum(-1, keepdims=True), others], -1), continued
-
-
-def _border(hole: np.ndarray) -> np.ndarray:
-    size = 2 * _BORDER + 1
-    return cv2.dilate(hole.view(np.uint8), np.ones((size, size), np.uint8)).view(bool) & ~hole
 
 
 def _motions(flows: np.ndarray) -> list[np.ndarray]:
